@@ -1,0 +1,320 @@
+// What is wanted, as plain data, in the words of the runtime-spec and namespaces(7). A face (the
+// isle command, isle-oci, isle-bwrap, C++, Python) fills it in and remembers with each wish where
+// it came from; compile() turns it into a Plan. Nothing here looks at the machine or acts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "isle/error.h"
+#include "isle/idmap.h"
+#include "isle/namespace_type.h"
+
+namespace isle {
+
+/// Index into Spec::origins, the texts that say who asked: "argv[7]", "config.json /mounts/3".
+/// 0 is "default".
+using Origin = uint16_t;
+
+/// A value and who asked for it.
+template <class T>
+struct Asked {
+  T value{};
+  Origin from = 0;
+};
+template <class T>
+using Wish = std::optional<Asked<T>>;
+
+// ---- namespaces -----------------------------------------------------------------------------
+
+/// One entry of linux.namespaces. A type that has no entry is shared with the caller.
+struct NamespaceWish {
+  NamespaceType type{};
+  /// Empty and `fd` negative: a new one. Else the namespace to join: a path on nsfs ...
+  std::string path = {};
+  /// ... or an open descriptor of the caller's; not closed by isle.
+  int fd = -1;
+  Origin from = 0;
+  [[nodiscard]] bool joins() const { return fd >= 0 || !path.empty(); }
+};
+
+/// A namespace to keep after its last process: bound to `path`, a file made where it is missing.
+/// Needs CAP_SYS_ADMIN over the caller's mount namespace.
+struct KeepWish {
+  NamespaceType type{};
+  std::string path;
+  Origin from = 0;
+};
+
+/// Offsets of a new time namespace (time_namespaces(7)), in nanoseconds, either sign.
+struct TimeOffset {
+  enum class Clock { monotonic, boottime } clock{};
+  int64_t offset_ns = 0;
+  Origin from = 0;
+};
+
+// ---- the root file system and what is mounted on it --------------------------------------------
+
+/// Mount attributes to set or clear: MOUNT_ATTR_* of mount_setattr(2). `recursive` applies them to
+/// the mounts below too (runtime-spec: rro, rnosuid ...; Linux 5.12).
+struct MountAttributes {
+  uint64_t set = 0;
+  uint64_t clear = 0;
+  uint64_t recursive_set = 0;
+  uint64_t recursive_clear = 0;
+};
+
+enum class Propagation { unchanged, private_, slave, shared, unbindable };
+
+/// A part of the caller's file system made visible at a destination.
+struct Bind {
+  /// Host path, resolved in the caller's root ...
+  std::string source;
+  /// ... or an open descriptor (O_PATH will do) of the caller's.
+  int source_fd = -1;
+  bool recursive = true;
+  MountAttributes attributes;
+  Propagation propagation = Propagation::unchanged;
+  bool propagation_recursive = false;
+  /// Idmapped mount (Linux 5.12): empty means none. Needs CAP_SYS_ADMIN over the file system.
+  IdMap uid_mappings;
+  IdMap gid_mappings;
+  bool idmap_recursive = false;
+};
+
+/// A new file system: tmpfs, proc, sysfs, devpts, mqueue, cgroup2, ext4 ...
+struct FileSystem {
+  std::string type;
+  std::string source;
+  /// Passed to the file system by fsconfig(2); a key with an empty value is a flag.
+  std::vector<std::pair<std::string, std::string>> options;
+  MountAttributes attributes;
+  Propagation propagation = Propagation::unchanged;
+  /// Copies what the destination held into the new file system (runtime annotation tmpcopyup).
+  bool copy_up = false;
+};
+
+/// overlayfs. With `upper` empty changes go to memory and are gone at the end.
+struct Overlay {
+  std::vector<std::string> lower;  ///< Topmost first, as in lowerdir=.
+  std::string upper;
+  std::string work;
+  MountAttributes attributes;
+};
+
+/// /dev as a container expects it: a tmpfs with null, zero, full, random, urandom, tty; pts, shm,
+/// mqueue; links fd, stdin, stdout, stderr, core, ptmx.
+struct Dev {};
+
+/// The parts of /proc that change the whole machine made read-only: sys, sysrq-trigger, irq, bus.
+/// Only those that exist.
+struct CoverProc {};
+
+/// A directory; parents as needed (0755). What exists is left as it is.
+struct MakeDirectory {
+  mode_t mode = 0755;
+};
+
+struct MakeSymlink {
+  std::string target;
+};
+
+/// A regular file with the bytes read from `source` or `source_fd`, in the sandbox's own file
+/// system; read when the sandbox is made.
+struct MakeFile {
+  std::string source;
+  int source_fd = -1;
+  mode_t mode = 0644;
+};
+
+/// A device node: bound from the host where mknod is refused (user namespaces).
+struct MakeDevice {
+  mode_t mode = 0666;  ///< S_IFCHR, S_IFBLK or S_IFIFO with the permission bits.
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+/// New attributes for the mount at the destination (bwrap --remount-ro, OCI readonlyPaths: with
+/// `bind` the destination becomes a mount of its own first).
+struct Remount {
+  MountAttributes attributes;
+  bool bind = false;
+};
+
+/// The destination made unreadable: a directory gets an empty read-only tmpfs, a file /dev/null.
+struct Mask {};
+
+/// One operation on the root file system. They happen in the order they stand in.
+struct FsOperation {
+  /// Path inside the new root; resolved in that root by the kernel when used.
+  std::string destination;
+  std::variant<Bind, FileSystem, Overlay, Dev, CoverProc, MakeDirectory, MakeSymlink, MakeFile,
+               MakeDevice, Remount, Mask>
+      what;
+  /// Passed over where the source (bwrap's -try) or the destination (masked paths) is missing.
+  bool optional = false;
+  Origin from = 0;
+};
+
+/// The new root. Without one in Spec, the caller's mount tree stays as it is and operations
+/// happen on it.
+struct Root {
+  std::string path = "/";
+  /// Attributes for the whole tree before anything is mounted on it, recursively.
+  uint64_t attributes = 0;
+  /// The root mount itself made read-only when all operations are done.
+  bool read_only = false;
+  /// Changes go to an overlay over `path`: to memory, or to Overlay::upper.
+  std::optional<Overlay> overlay;
+  /// linux.rootfsPropagation: of the new root mount.
+  Propagation propagation = Propagation::private_;
+  /// False: chroot instead of pivot_root (for an initramfs); the old root stays below.
+  bool pivot = true;
+  Origin from = 0;
+};
+
+// ---- the process --------------------------------------------------------------------------------
+
+/// Five sets as bit masks (bit n is capability n), capabilities(7).
+struct Capabilities {
+  uint64_t bounding = 0;
+  uint64_t effective = 0;
+  uint64_t permitted = 0;
+  uint64_t inheritable = 0;
+  uint64_t ambient = 0;
+};
+
+struct Rlimit {
+  int resource = 0;  ///< RLIMIT_*
+  uint64_t soft = 0;
+  uint64_t hard = 0;
+  Origin from = 0;
+};
+
+/// A classic BPF program for seccomp(2), made by whoever asks.
+struct Seccomp {
+  std::vector<uint64_t> instructions;  ///< struct sock_filter, 8 bytes each.
+  uint32_t flags = 0;                  ///< SECCOMP_FILTER_FLAG_*
+};
+
+struct Scheduler {
+  uint32_t policy = 0;
+  int32_t nice = 0;
+  uint32_t priority = 0;
+  uint64_t flags = 0, runtime_ns = 0, deadline_ns = 0, period_ns = 0;
+};
+
+struct User {
+  Wish<uint32_t> uid;  ///< As seen inside. Without one: what the caller is, where mapped.
+  Wish<uint32_t> gid;
+  Wish<std::vector<uint32_t>> additional_gids;
+};
+
+/// What runs, and as what. Nothing asked for leaves the caller's value in place.
+struct Process {
+  Asked<std::vector<std::string>> args;
+  /// "NAME=value"; no wish: the caller's environment as gathered in Host.
+  Wish<std::vector<std::string>> env;
+  /// Inside the root. Without one: the caller's, where it exists inside, else "/".
+  Wish<std::string> cwd;
+  User user;
+  Wish<mode_t> umask;
+  Wish<Capabilities> capabilities;
+  Asked<bool> no_new_privileges;
+  std::vector<Rlimit> rlimits;
+  Wish<int> oom_score_adj;
+  Wish<int> nice;
+  Wish<std::vector<int>> cpus_allowed;
+  Wish<Scheduler> scheduler;
+  Wish<int> io_priority;  ///< As ioprio_set(2) takes it.
+  Wish<uint64_t> personality;
+  Wish<std::string> apparmor_profile;
+  Wish<std::string> selinux_label;
+  Wish<Seccomp> seccomp;
+  /// A controlling terminal of its own, its other end in Process::console of the run.
+  Asked<bool> terminal;
+  /// A session of its own (setsid); implied by `terminal`.
+  Asked<bool> new_session;
+  /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
+  Asked<bool> die_with_parent;
+  /// A small pid 1 that forwards signals and reaps orphans; the command is its child.
+  Asked<bool> init;
+  /// Descriptors of the caller that stay open in the command, under their own numbers; 0 to 2 do
+  /// in any case.
+  Asked<std::vector<int>> pass_fds;
+};
+
+// ---- limits ------------------------------------------------------------------------------------
+
+/// A value for one file of a controller ("memory.max" = "1048576"), for what has no field here.
+struct UnifiedValue {
+  std::string file;
+  std::string value;
+  Origin from = 0;
+};
+
+struct Resources {
+  /// Name of the new cgroup below the one isle may use; empty: no cgroup is made.
+  std::string cgroup_name;
+  Wish<int64_t> memory_limit_bytes;  ///< -1: no limit.
+  Wish<int64_t> memory_swap_bytes;   ///< Memory and swap together, as the runtime-spec counts.
+  Wish<int64_t> cpu_quota_us;
+  Wish<uint64_t> cpu_period_us;
+  Wish<uint64_t> cpu_shares;
+  Wish<int64_t> pids_limit;
+  std::vector<UnifiedValue> unified;
+};
+
+// ---- all of it ------------------------------------------------------------------------------------
+
+struct Spec {
+  /// origins[0] is "default"; see add_origin().
+  std::vector<std::string> origins{"default"};
+
+  std::vector<NamespaceWish> namespaces;
+  std::vector<KeepWish> keep;
+  std::vector<TimeOffset> time_offsets;
+
+  /// Maps of a new user namespace. Without one: chosen by compile() from Host: root maps every id
+  /// to itself, others their own id and, where /etc/subuid grants ranges, those around it.
+  Wish<IdMap> uid_mappings;
+  Wish<IdMap> gid_mappings;
+  /// Fill from /etc/subuid and /etc/subgid; an error where they grant nothing.
+  Asked<bool> map_auto;
+  /// False: no automatic use of subordinate ids where no map was asked for.
+  bool use_subordinate_ids = true;
+
+  std::optional<Root> root;
+  std::vector<FsOperation> mounts;
+  /// For the caller's mount tree where there is no new root; unshare(1) --propagation.
+  Wish<Propagation> mount_propagation;
+
+  Wish<std::string> hostname;
+  Wish<std::string> domainname;
+  std::vector<std::pair<std::string, Asked<std::string>>> sysctl;
+  /// The loopback device of a new network namespace set up.
+  Asked<bool> loopback_up;
+
+  Process process;
+  Resources resources;
+
+  /// The Origin for `text`, made where it is new.
+  Origin add_origin(std::string text);
+  /// Whether `type` is to be created anew.
+  [[nodiscard]] bool creates(NamespaceType type) const;
+  /// The entry for `type`, null where it is shared.
+  [[nodiscard]] const NamespaceWish* find(NamespaceType type) const;
+};
+
+/// All that is wrong with `spec` in itself, without a look at the machine; empty when nothing is.
+[[nodiscard]] std::vector<Error> validate(const Spec& spec);
+
+}  // namespace isle
