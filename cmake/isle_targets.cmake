@@ -1,0 +1,149 @@
+# How isle's targets are made. Nothing here knows one layer from another, except that the executor is special.
+
+# Flags ---------------------------------------------------------------------------------------------------------
+
+add_library(isle_warnings INTERFACE)
+target_compile_features(isle_warnings INTERFACE cxx_std_23)
+target_compile_options(isle_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${ISLE_WERROR}>:-Werror>)
+target_include_directories(isle_warnings INTERFACE
+  "$<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>" "$<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/src>")
+
+add_library(isle_hosted INTERFACE)
+separate_arguments(instrument UNIX_COMMAND "${ISLE_INSTRUMENT}")
+target_compile_options(isle_hosted INTERFACE ${instrument})
+target_link_options(isle_hosted INTERFACE ${instrument})
+target_link_libraries(isle_hosted INTERFACE isle_warnings)
+
+# Code that runs between clone and exec may be the child of a process with many threads: no heap, no unwinder, no
+# guard variable, no sanitizer run-time, and no libc beyond what tools/check_exec_symbols allows. It is optimised in
+# every preset, so that what is tested is what is shipped.
+add_library(isle_freestanding INTERFACE)
+target_compile_options(isle_freestanding INTERFACE
+  -O2 -ffreestanding -fno-builtin -fno-stack-protector -fno-tree-loop-distribute-patterns
+  -fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections -fvisibility=hidden
+  -U_FORTIFY_SOURCE -fcf-protection=none
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
+target_link_libraries(isle_freestanding INTERFACE isle_warnings)
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+
+# Sources -------------------------------------------------------------------------------------------------------
+
+function(isle_sources result folder)
+  file(GLOB found CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.cc" "${CMAKE_SOURCE_DIR}/${folder}/*.S")
+  set(${result} ${found} PARENT_SCOPE)
+endfunction()
+
+# isle_layer(NAME [FREESTANDING]): the objects of src/NAME, part of libisle. A folder without sources is no error:
+# a layer may be headers only.
+function(isle_layer name)
+  cmake_parse_arguments(arg "FREESTANDING" "" "" ${ARGN})
+  isle_sources(sources src/${name})
+  if(NOT sources)
+    return()
+  endif()
+  add_library(isle_${name} OBJECT ${sources})
+  if(arg_FREESTANDING)
+    target_link_libraries(isle_${name} PRIVATE isle_freestanding)
+    set_property(GLOBAL APPEND PROPERTY ISLE_FREESTANDING_LAYERS isle_${name})
+  else()
+    target_link_libraries(isle_${name} PRIVATE isle_hosted isle_third_party)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY ISLE_LAYERS isle_${name})
+endfunction()
+
+# isle-exec: the executor as a program of its own, without libc, handed to the kernel from memory (docs/design.md).
+# Its bytes become part of libisle between the symbols isle_exec_image_begin and isle_exec_image_end; an installed
+# copy is what is used where a memfd cannot be executed.
+function(isle_exec_helper)
+  set(install_path "${CMAKE_INSTALL_FULL_LIBEXECDIR}/isle/isle-exec")
+  set(image "${CMAKE_BINARY_DIR}/libexec/isle/isle-exec")
+  set(assembly "${CMAKE_BINARY_DIR}/generated/exec_image.S")
+  isle_sources(sources src/exec_helper)
+  get_property(layers GLOBAL PROPERTY ISLE_FREESTANDING_LAYERS)
+  if(sources)
+    add_executable(isle-exec ${sources})
+    set_target_properties(isle-exec PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/libexec/isle")
+    target_compile_options(isle-exec PRIVATE -Os)
+    target_link_libraries(isle-exec PRIVATE isle_freestanding ${layers})
+    target_link_options(isle-exec PRIVATE -nostdlib -static -no-pie -s
+      -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack)
+    install(TARGETS isle-exec DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/isle")
+    set(include_image ".incbin \"${image}\"")
+  else()
+    set(include_image "")
+  endif()
+  file(CONFIGURE OUTPUT "${assembly}" @ONLY CONTENT [[
+    .section .rodata
+    .balign 16
+    .globl isle_exec_image_begin
+    .globl isle_exec_image_end
+isle_exec_image_begin:
+    @include_image@
+isle_exec_image_end:
+    .byte 0
+    .section .note.GNU-stack,"",%progbits
+]])
+  add_library(isle_exec_image OBJECT "${assembly}")
+  if(sources)
+    set_source_files_properties("${assembly}" PROPERTIES OBJECT_DEPENDS "${image}")
+    add_dependencies(isle_exec_image isle-exec)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY ISLE_LAYERS isle_exec_image)
+  if(TARGET isle_run)
+    target_compile_definitions(isle_run PRIVATE ISLE_EXEC_INSTALLED="${install_path}")
+  endif()
+endfunction()
+
+# libisle, shared (isle::isle) and static (isle::isle_static), from the same objects.
+function(isle_library)
+  get_property(layers GLOBAL PROPERTY ISLE_LAYERS)
+  list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
+  foreach(kind SHARED STATIC)
+    string(TOLOWER isle_${kind} target)
+    add_library(${target} ${kind} ${objects})
+    target_compile_features(${target} PUBLIC cxx_std_23)
+    target_include_directories(${target} PUBLIC
+      "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+    target_link_options(${target} PRIVATE ${instrument})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME isle LINKER_LANGUAGE CXX)
+  endforeach()
+  set_target_properties(isle_shared PROPERTIES
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME isle)
+  add_library(isle::isle ALIAS isle_shared)
+  add_library(isle::isle_static ALIAS isle_static)
+endfunction()
+
+# isle_command(NAME FOLDER): an installed program. Static and at a fixed address, because a dynamic one takes twice
+# as long to start; dynamic where an instrument needs its run-time.
+function(isle_command name folder)
+  isle_sources(sources ${folder})
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(isle_command_${name} ${sources})
+  set_target_properties(isle_command_${name} PROPERTIES OUTPUT_NAME ${name})
+  target_link_libraries(isle_command_${name} PRIVATE isle_static isle_hosted isle_third_party)
+  if(ISLE_STATIC)
+    target_link_options(isle_command_${name} PRIVATE -static -no-pie)
+  endif()
+  install(TARGETS isle_command_${name} DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endfunction()
+
+# isle_fuzzers(FOLDER): a libFuzzer program a file.
+function(isle_fuzzers folder)
+  isle_sources(sources ${folder})
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM stem)
+    add_executable(fuzz_${stem} ${source})
+    set_target_properties(fuzz_${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+    target_link_libraries(fuzz_${stem} PRIVATE isle_static isle_hosted isle_third_party)
+    target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
+  endforeach()
+endfunction()
