@@ -219,7 +219,7 @@ struct User {
 };
 
 /// What runs, and as what. Nothing asked for leaves the caller's value in place.
-struct Process {
+struct ProcessWish {
   Asked<std::vector<std::string>> args;
   /// "NAME=value"; no wish: the caller's environment as gathered in Host.
   Wish<std::vector<std::string>> env;
@@ -239,7 +239,7 @@ struct Process {
   Wish<std::string> apparmor_profile;
   Wish<std::string> selinux_label;
   Wish<Seccomp> seccomp;
-  /// A controlling terminal of its own, its other end in Process::console of the run.
+  /// A controlling terminal of its own, its other end in Process::console().
   Asked<bool> terminal;
   /// A session of its own (setsid); implied by `terminal`.
   Asked<bool> new_session;
@@ -303,7 +303,7 @@ struct Spec {
   /// The loopback device of a new network namespace set up.
   Asked<bool> loopback_up;
 
-  Process process;
+  ProcessWish process;
   Resources resources;
 
   /// The Origin for `text`, made where it is new.

@@ -1,0 +1,96 @@
+// From a Spec or a Plan to a running process, and to its end. Nothing here prints or exits.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "isle/error.h"
+#include "isle/fd.h"
+#include "isle/plan.h"
+#include "isle/spec.h"
+
+namespace isle {
+
+/// How a process ended.
+struct ExitStatus {
+  int code = 0;    ///< Exit code; meaningless where `signal` is not 0.
+  int signal = 0;  ///< The signal that ended it, 0 for an exit.
+  bool core_dumped = false;
+  /// 128+signal or the code, as shells tell it.
+  [[nodiscard]] int shell_status() const { return signal != 0 ? 128 + signal : code; }
+};
+
+/// When a step was done, on CLOCK_MONOTONIC; 0 for one that was not (or not by then).
+struct StepTime {
+  uint64_t done_ns = 0;
+};
+
+/// A failure that a test asks for: `step` reports `error`, or never returns.
+struct Fault {
+  int step = -1;
+  int error = 0;  ///< 0: hang.
+};
+
+struct LaunchOptions {
+  /// Who clones. `direct`: this very process (must have one thread and a small heap: the isle
+  /// command). `helper`: isle-exec from a sealed memfd; right for every program, and required for
+  /// plans that join namespaces before the clone or keep a pid 1 of isle's own.
+  enum class Carrier { helper, direct } carrier = Carrier::helper;
+  bool record_times = false;
+  std::optional<Fault> fault;
+};
+
+/// A sandboxed process that was started: its command's execve has succeeded. Move-only. A Process
+/// that goes away unwaited is killed and reaped.
+class Process {
+ public:
+  Process(Process&&) noexcept;
+  Process& operator=(Process&&) noexcept;
+  ~Process();
+
+  /// Pid of the sandbox's first process in the caller's pid namespace.
+  [[nodiscard]] pid_t host_pid() const;
+  /// Becomes readable when that process ends. Owned by this object.
+  [[nodiscard]] BorrowedFd pidfd() const;
+  /// Master of the terminal where ProcessWish::terminal was asked for; owned by this object.
+  [[nodiscard]] BorrowedFd console() const;
+
+  /// Sends `signal`. The first process of a pid namespace is spared by the kernel from signals it
+  /// has no handler for (pid_namespaces(7)); where such a signal would have ended it, it is ended
+  /// with SIGKILL, and wait() tells `signal`. Errors: ESRCH it has ended; EPERM.
+  Status signal(int signal);
+
+  /// Waits for the end, undoes what was made on the host, gives the status. Once only.
+  /// Errors: ECHILD somebody else reaped it; what could not be undone.
+  Result<ExitStatus> wait();
+
+  /// Times of the steps, where they were recorded.
+  [[nodiscard]] std::vector<StepTime> step_times() const;
+
+  struct State;
+  explicit Process(State* state) : state_(state) {}
+
+ private:
+  State* state_ = nullptr;
+};
+
+/// Carries `plan` out up to the command's execve. Errors: what failed, by step, with who asked for
+/// it and a hint; then nothing is left behind.
+[[nodiscard]] Result<Process> launch(const Plan& plan, const LaunchOptions& options = {});
+
+/// compile() on this machine, launch().
+[[nodiscard]] Result<Process> spawn(const Spec& spec, const LaunchOptions& options = {});
+
+/// spawn(), wait().
+[[nodiscard]] Result<ExitStatus> run(const Spec& spec, const LaunchOptions& options = {});
+
+/// The exit status for a failure, as shells have it: 127 the command was not found, 126 it could
+/// not be executed, 125 anything else.
+[[nodiscard]] int failure_status(const Plan& plan, const Error& error);
+
+}  // namespace isle
