@@ -20,7 +20,8 @@ target_link_libraries(isle_hosted INTERFACE isle_warnings)
 # every preset, so that what is tested is what is shipped.
 add_library(isle_freestanding INTERFACE)
 target_compile_options(isle_freestanding INTERFACE
-  -O2 -ffreestanding -fno-builtin -fno-stack-protector -fno-tree-loop-distribute-patterns
+  -O2 -ffreestanding -fno-builtin -fno-stack-protector
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-tree-loop-distribute-patterns>
   -fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections -fvisibility=hidden
   -U_FORTIFY_SOURCE -fcf-protection=none
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
@@ -72,7 +73,7 @@ function(isle_exec_helper)
     set_target_properties(isle-exec PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/libexec/isle")
     target_compile_options(isle-exec PRIVATE -Os)
     target_link_libraries(isle-exec PRIVATE isle_freestanding ${layers})
-    target_link_options(isle-exec PRIVATE -nostdlib -static -no-pie -s
+    target_link_options(isle-exec PRIVATE -nostdlib -static -s
       -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack)
     install(TARGETS isle-exec DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/isle")
     set(include_image ".incbin \"${image}\"")
@@ -131,7 +132,7 @@ function(isle_command name folder)
   set_target_properties(isle_command_${name} PROPERTIES OUTPUT_NAME ${name})
   target_link_libraries(isle_command_${name} PRIVATE isle_static isle_hosted isle_third_party)
   if(ISLE_STATIC)
-    target_link_options(isle_command_${name} PRIVATE -static -no-pie)
+    target_link_options(isle_command_${name} PRIVATE -static)
   endif()
   install(TARGETS isle_command_${name} DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
