@@ -124,22 +124,23 @@ enum class WaitFlags : std::uint32_t {
 template <>
 inline constexpr bool is_flag_set<WaitFlags> = true;
 
-/// siginfo_t as waitid(2) and SIGCHLD fill it in.
+/// siginfo_t as waitid(2) and SIGCHLD fill it in. Members have no si_: libc makes macros of those.
 struct siginfo {
-  std::int32_t si_signo = 0;
-  std::int32_t si_errno = 0;
-  std::int32_t si_code =
-      0;  // CLD_EXITED 1, CLD_KILLED 2, CLD_DUMPED 3, CLD_TRAPPED 4, CLD_STOPPED 5
+  std::int32_t signo = 0;
+  std::int32_t error = 0;
+  std::int32_t code = 0;  // kCldExited and the like
   std::int32_t pad = 0;
-  std::int32_t si_pid = 0;
-  std::uint32_t si_uid = 0;
-  std::int32_t si_status = 0;
+  std::int32_t pid = 0;
+  std::uint32_t uid = 0;
+  std::int32_t status = 0;  // exit status or signal, as code says
   std::int32_t rest[25] = {};
 };
 static_assert(sizeof(siginfo) == 128);
 inline constexpr int kCldExited = 1;
 inline constexpr int kCldKilled = 2;
 inline constexpr int kCldDumped = 3;
+inline constexpr int kCldStopped = 5;
+inline constexpr int kCldContinued = 6;
 
 struct timespec {
   std::int64_t tv_sec = 0;

@@ -48,7 +48,7 @@ inline int pidfd_send_signal(int pidfd, int signal, const siginfo* info = nullpt
 inline int pidfd_getfd(int pidfd, int target_fd, std::uint32_t flags = 0) noexcept {
   return raw_int(__NR_pidfd_getfd, pidfd, target_fd, flags);
 }
-/// waitid(2); with nohang and nobody to report, 0 and info->si_pid 0. `usage` may be null.
+/// waitid(2); with nohang and nobody to report, 0 and info->pid 0. `usage` may be null.
 inline int waitid(WaitId type, int id, siginfo* info, WaitFlags options,
                   rusage* usage = nullptr) noexcept {
   return raw_int(__NR_waitid, type, id, info, options, usage);
