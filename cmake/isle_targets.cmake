@@ -23,7 +23,7 @@ target_compile_options(isle_freestanding INTERFACE
   -O2 -ffreestanding -fno-builtin -fno-stack-protector
   $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-tree-loop-distribute-patterns>
   -fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections -fvisibility=hidden
-  -U_FORTIFY_SOURCE -fcf-protection=none
+  -U_FORTIFY_SOURCE -U_GLIBCXX_ASSERTIONS -fcf-protection=none
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
 target_link_libraries(isle_freestanding INTERFACE isle_warnings)
 
