@@ -218,6 +218,12 @@ struct User {
   Wish<std::vector<uint32_t>> additional_gids;
 };
 
+/// runtime-spec: process.consoleSize.
+struct ConsoleSize {
+  uint16_t rows = 0;
+  uint16_t columns = 0;
+};
+
 /// What runs, and as what. Nothing asked for leaves the caller's value in place.
 struct ProcessWish {
   Asked<std::vector<std::string>> args;
@@ -241,6 +247,8 @@ struct ProcessWish {
   Wish<Seccomp> seccomp;
   /// A controlling terminal of its own, its other end in Process::console().
   Asked<bool> terminal;
+  /// Its size before the command starts; without a wish 0 by 0.
+  Wish<ConsoleSize> console_size;
   /// A session of its own (setsid); implied by `terminal`.
   Asked<bool> new_session;
   /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
