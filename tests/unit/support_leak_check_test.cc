@@ -1,0 +1,145 @@
+// The leak check sees what it is there to see, and lets pass what is none of our business.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "support/support.h"
+
+namespace isle::test {
+namespace {
+
+// The lines that begin with `beginning`.
+long count_of(const std::vector<std::string>& lines, const std::string& beginning) {
+  return std::count_if(lines.begin(), lines.end(),
+                       [&](const auto& line) { return line.starts_with(beginning); });
+}
+
+TEST(LeakCheck, NothingChangedIsNoDifference) {
+  const Snapshot start = Snapshot::take();
+  EXPECT_EQ(start.differences(Snapshot::take()), std::vector<std::string>{});
+}
+
+TEST(LeakCheck, SeesDescriptor) {
+  const Snapshot start = Snapshot::take();
+  const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const std::vector<std::string> lines = start.differences(Snapshot::take());
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0], "+ descriptor: " + std::to_string(fd) + " (/dev/null)");
+  close(fd);
+  EXPECT_TRUE(leaks_since(start).empty());
+}
+
+TEST(LeakCheck, SeesADescriptorClosedThatWasNotOurs) {
+  expect_in_fork([] {
+    const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const Snapshot start = Snapshot::take();
+    close(fd);
+    EXPECT_EQ(count_of(start.differences(Snapshot::take()), "- descriptor: "), 1);
+  });
+}
+
+TEST(LeakCheck, SeesMountInAPrivateMountNamespace) {
+  ISLE_REQUIRE("root");
+  const TempDir dir;
+  expect_in_fork([&] {
+    ASSERT_EQ(unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    const Snapshot start = Snapshot::take();
+    ASSERT_EQ(mount("leaked", dir.path().c_str(), "tmpfs", 0, nullptr), 0);
+    const std::vector<std::string> lines = start.differences(Snapshot::take());
+    ASSERT_EQ(count_of(lines, "+ mount: "), 1);
+    EXPECT_NE(lines[0].find(dir.path()), std::string::npos);
+    ASSERT_EQ(umount(dir.path().c_str()), 0);
+    EXPECT_EQ(start.differences(Snapshot::take()), std::vector<std::string>{});
+  });
+}
+
+TEST(LeakCheck, SeesNamespaceLinkAndWorkingDirectoryOfTheTestProcess) {
+  ISLE_REQUIRE("root", "netns");
+  expect_in_fork([] {
+    const Snapshot start = Snapshot::take();
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+    ASSERT_EQ(chdir("/proc"), 0);
+    const std::vector<std::string> lines = start.differences(Snapshot::take());
+    EXPECT_EQ(count_of(lines, "+ test process: namespace net "), 1);
+    EXPECT_EQ(count_of(lines, "+ test process: working directory "), 1);
+  });
+}
+
+TEST(LeakCheck, SeesFileAndNamesOnlyOurs) {
+  const Snapshot start = Snapshot::take();
+  const std::string path = "/tmp/" + unique_name("leak");
+  write_file(path, "");
+  const std::string alien = "/tmp/not-" + unique_name("leak");
+  write_file(alien, "");
+  const std::vector<std::string> lines = start.differences(Snapshot::take());
+  unlink(path.c_str());
+  unlink(alien.c_str());
+  EXPECT_EQ(lines, std::vector<std::string>{"+ file: " + path});
+}
+
+TEST(LeakCheck, LetsALiveTestProcessHaveItsOwn) {
+  const Snapshot start = Snapshot::take();
+  Command other({"sleep", "1000"});
+  const std::string path = "/tmp/isle-test-" + std::to_string(other.pid()) + "-x";
+  write_file(path, "");
+  EXPECT_EQ(count_of(start.differences(Snapshot::take()), "+ file"), 0);
+  other.send_signal(SIGKILL);
+  other.wait();
+  EXPECT_EQ(count_of(start.differences(Snapshot::take()), "+ file"), 1);
+  unlink(path.c_str());
+}
+
+TEST(LeakCheck, SeesSharedMemory) {
+  const Snapshot start = Snapshot::take();
+  const std::string path = "/dev/shm/" + unique_name("leak");
+  if (access("/dev/shm", W_OK) != 0) GTEST_SKIP() << "needs /dev/shm";
+  write_file(path, "");
+  const std::vector<std::string> lines = start.differences(Snapshot::take());
+  unlink(path.c_str());
+  EXPECT_EQ(lines, std::vector<std::string>{"+ shared memory: " + path});
+}
+
+TEST(LeakCheck, SeesCgroup) {
+  ISLE_REQUIRE("root");
+  const bool v1 = missing("cgroup_v1").empty();
+  if (!v1) ISLE_REQUIRE("cgroup_v2");
+  const std::string path = (v1 ? "/sys/fs/cgroup/pids/" : "/sys/fs/cgroup/") + unique_name("leak");
+  const Snapshot start = Snapshot::take();
+  ASSERT_EQ(mkdir(path.c_str(), 0755), 0);
+  const std::vector<std::string> lines = start.differences(Snapshot::take());
+  rmdir(path.c_str());
+  EXPECT_EQ(lines, std::vector<std::string>{"+ cgroup: " + path});
+}
+
+TEST(LeakCheck, SeesOrphanAndZombie) {
+  expect_in_fork([] {
+    ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    const Snapshot start = Snapshot::take();
+    const auto result = run_command({"sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"});
+    const pid_t orphan = std::stoi(result.out);
+    EXPECT_EQ(
+        count_of(start.differences(Snapshot::take()), "+ process: " + std::to_string(orphan) + " "),
+        1);
+    EXPECT_EQ(reap_orphans(milliseconds(1)), std::vector<pid_t>{orphan});
+    ASSERT_EQ(kill(orphan, SIGKILL), 0);
+    siginfo_t info;
+    ASSERT_EQ(waitid(P_PID, static_cast<id_t>(orphan), &info, WEXITED | WNOWAIT), 0);
+    const std::vector<std::string> lines = start.differences(Snapshot::take());
+    ASSERT_EQ(count_of(lines, "+ process: "), 1);
+    EXPECT_NE(lines[0].find("nobody waited"), std::string::npos) << lines[0];
+    EXPECT_TRUE(reap_orphans().empty());
+    EXPECT_TRUE(leaks_since(start).empty());
+  });
+}
+
+}  // namespace
+}  // namespace isle::test
