@@ -1,0 +1,130 @@
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <type_traits>
+
+#include "run/probe.h"
+#include "sys/file_calls.h"
+
+namespace isle::probe {
+namespace {
+
+FileKind kind_of(uint16_t mode) {
+  switch (mode & sys::kModeTypeMask) {
+    case sys::kModeDirectory:
+      return FileKind::directory;
+    case sys::kModeRegular:
+      return FileKind::file;
+    case sys::kModeCharacter:
+      return FileKind::character_device;
+    case sys::kModeBlock:
+      return FileKind::block_device;
+    case sys::kModeFifo:
+      return FileKind::fifo;
+    case sys::kModeSocket:
+      return FileKind::socket;
+    default:
+      return FileKind::unknown;
+  }
+}
+
+class FileFacts {
+ public:
+  explicit FileFacts(Host& host) : host_(host) {}
+
+  void add(const std::string& path) {
+    if (!path.empty() && !host_.files.contains(path)) host_.files.emplace(path, look_at(path));
+  }
+  void add(const Overlay& overlay) {
+    for (const std::string& lower : overlay.lower) add(lower);
+    add(overlay.upper);
+    add(overlay.work);
+  }
+  void add(const FsOperation& operation) {
+    std::visit(
+        [&](const auto& what) {
+          using T = std::decay_t<decltype(what)>;
+          if constexpr (std::is_same_v<T, Bind> || std::is_same_v<T, MakeFile>) {
+            if (what.source_fd < 0) add(what.source);
+          } else if constexpr (std::is_same_v<T, Overlay>) {
+            add(what);
+          } else if constexpr (std::is_same_v<T, MakeDevice>) {
+            add(operation.destination);  // bound from there where mknod is refused
+          }
+        },
+        operation.what);
+  }
+
+ private:
+  Host& host_;
+};
+
+using Mounts = std::map<uint64_t, std::vector<const sys::MountEntry*>>;
+
+bool is_below(const std::string& path, const std::string& ancestor) {
+  if (ancestor == "/") return path != "/";
+  return path.size() > ancestor.size() && path.starts_with(ancestor) &&
+         path[ancestor.size()] == '/';
+}
+
+// Appends what is reachable of the mounts that stand on `parent`. A mount on a directory above
+// another one's, of the same parent, hides it; of several on one directory the last one, which
+// stands on the one before, is what is seen.
+void append_visible(const Mounts& by_parent, uint64_t parent, std::set<uint64_t>& seen,
+                    std::vector<std::string>& points) {
+  const auto found = by_parent.find(parent);
+  if (found == by_parent.end() || !seen.insert(parent).second) return;
+  std::vector<const sys::MountEntry*> here = found->second;
+  std::ranges::sort(here, {}, &sys::MountEntry::point);
+  for (const sys::MountEntry* mount : here) {
+    const bool hidden = std::ranges::any_of(
+        here, [&](const sys::MountEntry* other) { return is_below(mount->point, other->point); });
+    if (hidden) continue;
+    if (mount->point != "/" && (points.empty() || points.back() != mount->point))
+      points.push_back(mount->point);
+    append_visible(by_parent, mount->id, seen, points);
+  }
+}
+
+}  // namespace
+
+FileFact look_at(const std::string& path) {
+  sys::statx_t status;
+  const int result =
+      sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none, sys::StatxMask::type, &status);
+  if (result == -EACCES) return {.kind = FileKind::no_access, .error = EACCES};
+  if (result < 0) return {.kind = FileKind::missing, .error = -result};
+  const bool device = status.stx_rdev_major != 0 || status.stx_rdev_minor != 0;
+  return {.kind = kind_of(status.stx_mode),
+          .device = device ? makedev(status.stx_rdev_major, status.stx_rdev_minor) : 0};
+}
+
+void look_up_files(const Spec& spec, Host& host) {
+  FileFacts facts(host);
+  if (spec.root) {
+    facts.add(spec.root->path);
+    if (spec.root->overlay) facts.add(*spec.root->overlay);
+  }
+  for (const FsOperation& operation : spec.mounts) facts.add(operation);
+  for (const NamespaceWish& wish : spec.namespaces) facts.add(wish.path);
+  for (const KeepWish& keep : spec.keep) facts.add(keep.path);
+}
+
+std::vector<std::string> visible_mount_points(const std::vector<sys::MountEntry>& mounts) {
+  std::set<uint64_t> ids;
+  for (const sys::MountEntry& mount : mounts) ids.insert(mount.id);
+  // What stands on a mount that is not listed stands on the caller's root, which need not be a
+  // mount point itself. 0 is no mount's id.
+  Mounts by_parent;
+  for (const sys::MountEntry& mount : mounts)
+    by_parent[ids.contains(mount.parent) && mount.parent != mount.id ? mount.parent : 0].push_back(
+        &mount);
+  std::vector<std::string> points;
+  std::set<uint64_t> seen;
+  append_visible(by_parent, 0, seen, points);
+  return points;
+}
+
+}  // namespace isle::probe
