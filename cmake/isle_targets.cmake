@@ -137,6 +137,26 @@ function(isle_command name folder)
   install(TARGETS isle_command_${name} DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
+# isle_bench_programs(FOLDER): each .c file a static program in BUILD/bench, to stand beside isle: nothing of isle is in
+# them. One that brings its own _start has no libc in it.
+function(isle_bench_programs folder)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.c")
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM stem)
+    add_executable(bench_${stem} ${source})
+    set_target_properties(bench_${stem} PROPERTIES
+      OUTPUT_NAME ${stem} RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench"
+      C_STANDARD 17 POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(bench_${stem} PRIVATE -O2 -Wall -Wextra)
+    target_link_options(bench_${stem} PRIVATE -static)
+    file(STRINGS "${source}" own_start REGEX "void _start\\(" LIMIT_COUNT 1)
+    if(own_start)
+      target_compile_options(bench_${stem} PRIVATE -ffreestanding -fno-stack-protector)
+      target_link_options(bench_${stem} PRIVATE -nostdlib)
+    endif()
+  endforeach()
+endfunction()
+
 # isle_fuzzers(FOLDER): a libFuzzer program a file.
 function(isle_fuzzers folder)
   isle_sources(sources ${folder})
