@@ -96,8 +96,6 @@ struct FileSystem {
   std::vector<std::pair<std::string, std::string>> options;
   MountAttributes attributes;
   Propagation propagation = Propagation::unchanged;
-  /// Copies what the destination held into the new file system (runtime annotation tmpcopyup).
-  bool copy_up = false;
 };
 
 /// overlayfs. With `upper` empty changes go to memory and are gone at the end.

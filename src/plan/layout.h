@@ -25,7 +25,7 @@ enum class Op : uint8_t {
   expect_fs, dup2, close_range, send_fd, receive_fd,
   // mounts
   open_tree, fsopen, fsconfig_string, fsconfig_flag, fsconfig_fd, fsconfig_create, fsmount,
-  mount_setattr, move_mount, pivot_root, umount, chroot, chdir, fchdir, make_userns, copy_up,
+  mount_setattr, move_mount, pivot_root, umount, chroot, chdir, fchdir, make_userns,
   // namespaces and ids
   unshare, setns, persist, write_child, map_program, setgroups, setresgid, setresuid,
   // files of the host
@@ -63,8 +63,7 @@ inline constexpr uint16_t kNoStep = 0xffff;
 
 /// A step applies ...
 enum StepFlags : uint8_t {
-  kOnFailureOnly = 1,   ///< (undo) ... only where the command was not started.
-  kSkipsBind = 2,       ///< passing over its errno also passes over the rest of its group.
+  kOnFailureOnly = 1,  ///< (undo) ... only where the command was not started.
 };
 
 struct Step {
@@ -97,11 +96,19 @@ struct Header {
   uint16_t fault_step = kNoStep;
   FaultKind fault_kind = FaultKind::none;
   int32_t fault_error = 0;
-  uint32_t reserved = 0;
+  uint32_t record_times = 0;  ///< The executor notes when each step was done.
 };
 static_assert(sizeof(Header) % 8 == 0);
 
-// A plan is a Header, its Steps, its text block.
+// A plan is a Header, its Steps, its text block. While it is carried out it stands at the start of
+// an arena: then come pointers for argument lists, then a time a step.
+inline uint64_t scratch_offset(const Header* plan) { return (plan->size + 7ULL) & ~7ULL; }
+inline uint64_t times_offset(const Header* plan) {
+  return scratch_offset(plan) + plan->scratch_pointers * 8ULL;
+}
+inline uint64_t arena_size(const Header* plan) {
+  return times_offset(plan) + plan->step_count * 8ULL;
+}
 inline const Step* steps(const Header* plan) {
   return reinterpret_cast<const Step*>(plan + 1);
 }

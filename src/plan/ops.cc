@@ -60,7 +60,6 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::fchdir, "fchdir", {in}, "working directory"},
     {Op::make_userns, "make_userns", {Kind::text, Kind::text, out},
      "a user namespace with these maps, for an idmapped mount"},
-    {Op::copy_up, "copy_up", {in, in}, "copies a tree's files into an empty one"},
 
     {Op::unshare, "unshare", {clone_flags}, "new namespaces for this process"},
     {Op::setns, "setns", {in, clone_flags}, "joins what the descriptor refers to"},

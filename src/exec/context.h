@@ -1,0 +1,56 @@
+// What one actor has at hand while it goes through the plan. Only for the files of this folder.
+#pragma once
+
+#include <cstdint>
+
+#include "exec/executor.h"
+#include "exec/message.h"
+
+namespace isle::exec {
+
+struct Context {
+  const Launch* launch = nullptr;
+  plan::Actor actor = plan::Actor::runtime;
+  int channel = -1;       ///< This side's end of the socket pair; -1 before the clone.
+  int child = 0;          ///< (runtime) the first process; (init, after spawn) the command.
+  int child_pidfd = -1;
+  int guard = 0;
+  int guard_pidfd = -1;
+  bool started = false;   ///< (runtime) init said it is executing; (undo) the runtime said so.
+  int registers[plan::kRegisters];
+  Message failure;        ///< Filled where a step fails; kept when another's failure came first.
+  bool failed = false;
+
+  const plan::Header* plan() const noexcept { return launch->plan; }
+  /// The arena's pointers and times.
+  const char** scratch() const noexcept {
+    return reinterpret_cast<const char**>(reinterpret_cast<char*>(launch->plan) +
+                                          plan::scratch_offset(launch->plan));
+  }
+  std::uint64_t* done_ns() const noexcept {
+    return reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(launch->plan) +
+                                            plan::times_offset(launch->plan));
+  }
+  const char* text(std::uint64_t argument) const noexcept {
+    return plan::text(launch->plan, argument);
+  }
+  int in(std::uint64_t argument) const noexcept {
+    return argument < plan::kRegisters ? registers[argument] : -100;  // AT_FDCWD
+  }
+  /// Puts `fd` into a register (what that held is closed) and gives 0, or hands an error on.
+  long out(std::uint64_t argument, long fd) noexcept;
+};
+
+/// Carries one step out: 0 or -errno. Operations that change who runs are in executor.cc.
+long do_operation(Context& context, const plan::Step& step) noexcept;
+
+/// Copies what the kernel says about an fscontext's last failure into context.failure.log.
+void read_fs_log(Context& context, int fs_fd) noexcept;
+
+/// Writes /proc/`pid`/`name` into `buffer` (at least 64 bytes for the names in use).
+void proc_path(char* buffer, int pid, const char* name) noexcept;
+
+/// Pointers to the strings of a list, null-terminated, from scratch + `first`; the next free one.
+std::uint64_t point_to(Context& context, std::uint64_t list, std::uint64_t first) noexcept;
+
+}  // namespace isle::exec

@@ -1,0 +1,321 @@
+#include "exec/executor.h"
+
+#include <linux/errno.h>
+
+#include "exec/context.h"
+#include "exec/message.h"
+#include "sys/file_calls.h"
+#include "sys/io_calls.h"
+#include "sys/process_calls.h"
+
+namespace isle::exec {
+namespace {
+
+using plan::Actor;
+using plan::Op;
+using plan::Step;
+
+constexpr sys::sigset kAllSignals = ~sys::sigset{0};
+constexpr int kSigchld = 17;
+constexpr int kSigkill = 9;
+constexpr int kFailedStatus = 125;
+/// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: of the process itself, not to be passed on.
+constexpr sys::sigset kOwnSignals = sys::signal_bit(4) | sys::signal_bit(5) | sys::signal_bit(6) |
+                                    sys::signal_bit(7) | sys::signal_bit(8) | sys::signal_bit(11);
+
+[[noreturn]] void run_steps_as(Context& context, Actor actor, std::uint32_t from) noexcept;
+
+/// One plain process or the sandbox's first one.
+int clone_child(const Context& context, sys::CloneFlags flags, int cgroup, int* pidfd) noexcept {
+  sys::clone_args args;
+  args.flags = sys::bits(flags | sys::CloneFlags::pidfd);
+  args.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  if (context.launch->clone_parent && context.actor == Actor::runtime) {
+    args.flags |= sys::bits(sys::CloneFlags::parent);  // the exit signal is then isle-exec's own
+  } else {
+    args.exit_signal = kSigchld;
+  }
+  if (cgroup >= 0) {
+    args.flags |= sys::bits(sys::CloneFlags::into_cgroup);
+    args.cgroup = static_cast<std::uint64_t>(cgroup);
+  }
+  return sys::clone3(&args);
+}
+
+/// The guard: holds nothing but the pipe's read end; the end of all write ends is its signal.
+[[noreturn]] void be_guard(Context& context) noexcept {
+  const Launch& launch = *context.launch;
+  sys::setsid();
+  sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
+  const auto pipe = static_cast<std::uint32_t>(launch.guard_read);
+  if (pipe > 0) sys::close_range(0, pipe - 1, sys::CloseRange::none);
+  sys::close_range(pipe + 1, ~0U, sys::CloseRange::none);
+  char started = 0;
+  for (;;) {
+    const long got = sys::read(launch.guard_read, &started, 1);
+    if (got == 1) context.started = true;
+    if (got <= 0 && got != -EINTR) break;
+  }
+  context.actor = Actor::undo;
+  int result = 0;
+  for (std::uint32_t i = 0; i < launch.plan->step_count; ++i) {
+    const Step& step = plan::steps(launch.plan)[i];
+    if (step.actor != Actor::undo) continue;
+    if (context.started && (step.flags & plan::kOnFailureOnly) != 0) continue;
+    const long done = do_operation(context, step);
+    if (done < 0 && -done != step.pass_over) result = 1;  // the others are tried all the same
+  }
+  sys::exit_group(result);
+}
+
+long start_guard(Context& context) noexcept {
+  const int pid = clone_child(context, sys::CloneFlags::none, -1, &context.guard_pidfd);
+  if (pid == 0) be_guard(context);
+  context.guard = pid;
+  return pid < 0 ? pid : 0;
+}
+
+long start_init(Context& context, const Step& step, std::uint32_t index) noexcept {
+  int pair[2];
+  const int made = sys::socketpair(sys::AddressFamily::unix_,
+                                   sys::SocketType::seqpacket | sys::SocketType::cloexec, 0, pair);
+  if (made < 0) return made;
+  const int cgroup = step.arg[1] == plan::kNoRegister ? -1 : context.in(step.arg[1]);
+  const int pid =
+      clone_child(context, sys::CloneFlags{step.arg[0]}, cgroup, &context.child_pidfd);
+  if (pid == 0) {
+    sys::close(pair[0]);
+    context.channel = pair[1];
+    run_steps_as(context, Actor::init, index + 1);
+  }
+  sys::close(pair[1]);
+  if (pid < 0) {
+    sys::close(pair[0]);
+    return pid;
+  }
+  context.channel = pair[0];
+  context.child = pid;
+  return 0;
+}
+
+/// Notes what came from init; true where it was its failure.
+bool note(Context& context, const Message& message) noexcept {
+  if (message.kind == Message::Kind::executing) context.started = true;
+  if (message.kind != Message::Kind::failed) return false;
+  context.failure = message;
+  context.failed = true;
+  return true;
+}
+
+/// Waits for the other side: a rendezvous or a descriptor. The end of the other side is -EPIPE.
+long await_message(Context& context, Message::Kind kind, plan::Point point, int* fd) noexcept {
+  Message message;
+  for (;;) {
+    const int got = receive(context.channel, &message, fd);
+    if (got < 0) return got;
+    if (got == 0 || note(context, message)) return -EPIPE;
+    if (message.kind == kind && (kind == Message::Kind::fd || message.point == point)) return 0;
+  }
+}
+
+long post(Context& context, const Step& step) noexcept {
+  Message message;
+  message.kind = Message::Kind::reached;
+  message.point = static_cast<plan::Point>(step.arg[0]);
+  return send(context.channel, message);
+}
+
+/// Whether the runtime still has its end open.
+long check_alive(const Context& context) noexcept {
+  sys::pollfd poll;
+  poll.fd = context.channel;
+  sys::timespec now;
+  const int ready = sys::ppoll(&poll, 1, &now);
+  if (ready < 0) return ready;
+  return (poll.revents & sys::kPollHup) != 0 ? -ESRCH : 0;
+}
+
+long start_command(Context& context, std::uint32_t index) noexcept {
+  const int pid = clone_child(context, sys::CloneFlags::none, -1, &context.child_pidfd);
+  if (pid == 0) run_steps_as(context, Actor::command, index + 1);
+  context.child = pid;
+  return pid < 0 ? pid : 0;
+}
+
+/// Pid 1: ends as the command ends. Nothing of the host stays open or mapped in it but its code.
+[[noreturn]] void reap(const Context& context) noexcept {
+  sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
+  const int command = context.child;
+  sys::close_range(0, ~0U, sys::CloseRange::none);
+  sys::munmap(context.launch->plan, plan::arena_size(context.plan()));
+  for (;;) {
+    sys::siginfo info;
+    const int signal = sys::rt_sigtimedwait(&kAllSignals, &info, nullptr);
+    if (signal > 0 && signal != kSigchld && (sys::signal_bit(signal) & kOwnSignals) == 0)
+      sys::kill(command, signal);
+    for (;;) {
+      int status = 0;
+      const int pid = sys::wait4(-1, &status, sys::WaitFlags::nohang | sys::WaitFlags::all);
+      if (pid <= 0) break;
+      if (pid != command) continue;
+      const int killed_by = status & 0x7f;
+      sys::exit_group(killed_by != 0 ? 128 + killed_by : (status >> 8) & 0xff);
+    }
+  }
+}
+
+/// Tries the candidates in order, as execvp(3) does, but never hands a file to a shell.
+long execute(Context& context, const Step& step) noexcept {
+  const std::uint64_t environment = point_to(context, step.arg[1], step.arg[3]);
+  point_to(context, step.arg[2], environment);
+  const char** argv = context.scratch() + step.arg[3];
+  const char** envp = context.scratch() + environment;
+
+  Message message;
+  message.kind = Message::Kind::executing;
+  if (const int sent = send(context.channel, message); sent < 0) return sent;
+  sys::rt_sigprocmask(sys::SigMask::setmask, &context.launch->mask, nullptr);
+
+  long result = -ENOENT;
+  const char* candidate = context.text(step.arg[0]);
+  for (std::uint32_t i = 0; i < plan::high(step.arg[0]); ++i) {
+    const int error = sys::execve(candidate, argv, envp);
+    const bool exists = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::f_ok,
+                                        sys::AtFlags::none) == 0;
+    if (exists && context.failure.detail == 0) context.failure.detail = i + 1;
+    if (error == -EACCES || (exists && error == -ENOENT)) {
+      if (result == -ENOENT) result = error;
+    } else if (error != -ENOENT && error != -ENOTDIR) {
+      return error;
+    }
+    while (*candidate++ != '\0') {
+    }
+  }
+  return result;
+}
+
+long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
+  const plan::Header& header = *context.plan();
+  if (header.fault_step == index) {
+    if (header.fault_kind == plan::FaultKind::fail) return -header.fault_error;
+    while (header.fault_kind == plan::FaultKind::hang) sys::ppoll(nullptr, 0, nullptr);
+  }
+  int fd = -1;
+  switch (step.op) {
+    case Op::guard: return start_guard(context);
+    case Op::clone3: return start_init(context, step, index);
+    case Op::post: return post(context, step);
+    case Op::await:
+      return await_message(context, Message::Kind::reached,
+                           static_cast<plan::Point>(step.arg[0]), &fd);
+    case Op::alive: return check_alive(context);
+    case Op::spawn: return start_command(context, index);
+    case Op::reap: reap(context);
+    case Op::execve: return execute(context, step);
+    case Op::send_fd: {
+      Message message;
+      message.kind = Message::Kind::fd;
+      return send(context.channel, message, context.in(step.arg[0]));
+    }
+    case Op::receive_fd: {
+      const long got = await_message(context, Message::Kind::fd, plan::Point{}, &fd);
+      return got < 0 ? got : context.out(step.arg[0], fd);
+    }
+    default: return do_operation(context, step);
+  }
+}
+
+/// Goes through the actor's steps from `from`; true when all are done.
+bool run_steps(Context& context, std::uint32_t from) noexcept {
+  const plan::Header& header = *context.plan();
+  for (std::uint32_t i = from; i < header.step_count; ++i) {
+    const Step& step = plan::steps(&header)[i];
+    if (step.actor != context.actor) continue;
+    const long result = do_step(context, step, i);
+    if (result < 0) {
+      if (-result == step.pass_over) {
+        i += step.skip;
+        continue;
+      }
+      if (!context.failed) {
+        context.failure.kind = Message::Kind::failed;
+        context.failure.step = static_cast<std::uint16_t>(i);
+        context.failure.error = static_cast<std::int32_t>(-result);
+        context.failed = true;
+      }
+      return false;
+    }
+    if (header.record_times != 0) {
+      sys::timespec now;
+      sys::clock_gettime(sys::Clock::monotonic, &now);
+      context.done_ns()[i] = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+                                   static_cast<std::uint64_t>(now.tv_nsec);
+    }
+  }
+  return true;
+}
+
+void run_steps_as(Context& context, Actor actor, std::uint32_t from) noexcept {
+  context.actor = actor;
+  if (!run_steps(context, from) && context.channel >= 0) send(context.channel, context.failure);
+  sys::exit_group(kFailedStatus);
+}
+
+/// The child's report says why; where it left none it was killed. A dead child's last words come
+/// before the runtime's own complaint (ESRCH and EPIPE are only consequences).
+void end_child(Context& context) noexcept {
+  if (context.child_pidfd < 0) return;
+  Message message;
+  int fd = -1;
+  while (receive(context.channel, &message, &fd, false) == 1) {
+    if (fd >= 0) sys::close(fd);
+    note(context, message);
+  }
+  sys::pidfd_send_signal(context.child_pidfd, kSigkill);
+}
+
+}  // namespace
+
+void run_plan(const Launch& launch, Outcome* outcome) noexcept {
+  Context context;
+  context.launch = &launch;
+  for (int& fd : context.registers) fd = -1;
+  bool done = run_steps(context, 0);
+  if (done && context.child_pidfd >= 0) {  // until execve closes the other end
+    Message message;
+    int fd = -1;
+    while (!context.failed && receive(context.channel, &message, &fd) == 1) note(context, message);
+    done = !context.failed && context.started;
+    if (!done && !context.failed) {
+      context.failure.step = context.plan()->clone_step;
+      context.failure.error = 0;
+    }
+  }
+  outcome->child = context.child;
+  outcome->pidfd = context.child_pidfd;
+  outcome->guard = context.guard;
+  outcome->guard_pidfd = context.guard_pidfd;
+  if (!done) {
+    end_child(context);
+    outcome->step = context.failure.step;
+    outcome->error = context.failure.error;
+    outcome->detail = context.failure.detail;
+    outcome->log_size = context.failure.log_size;
+    for (std::uint32_t i = 0; i < context.failure.log_size; ++i)
+      outcome->log[i] = context.failure.log[i];
+  }
+  if (context.channel >= 0) sys::close(context.channel);
+  const std::uint8_t console = launch.plan->console_register;
+  const std::uint8_t listener = launch.plan->listener_register;
+  for (int i = 0; i < plan::kRegisters; ++i) {
+    if (i == console) {
+      outcome->console = context.registers[i];
+    } else if (i == listener) {
+      outcome->listener = context.registers[i];
+    } else if (context.registers[i] >= 0) {
+      sys::close(context.registers[i]);
+    }
+  }
+}
+
+}  // namespace isle::exec

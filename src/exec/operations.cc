@@ -1,0 +1,546 @@
+// One function an operation, none of which decides anything: arguments to one primitive.
+#include <linux/errno.h>
+
+#include "exec/context.h"
+#include "path/in_root.h"
+#include "sys/file_calls.h"
+#include "sys/io_calls.h"
+#include "sys/mount_calls.h"
+#include "sys/process_calls.h"
+#include "sys/settings_calls.h"
+
+namespace isle::exec {
+namespace {
+
+using plan::Op;
+using plan::Step;
+
+constexpr int kCapabilities = 64;
+constexpr std::size_t kPathBytes = 4096;
+
+/// Where a small formatted text is put together. What does not fit is an error, never cut.
+template <std::size_t N>
+struct Text {
+  char bytes[N];
+  std::size_t size = 0;
+  bool overflow = false;
+
+  Text& add(const char* text) noexcept {
+    for (; *text != '\0'; ++text) add(*text);
+    return *this;
+  }
+  Text& add(char c) noexcept {
+    if (size + 1 < N) bytes[size++] = c;
+    else overflow = true;
+    bytes[size] = '\0';
+    return *this;
+  }
+  Text& add_number(unsigned long number) noexcept {
+    char digits[20];
+    int count = 0;
+    do digits[count++] = static_cast<char>('0' + number % 10);
+    while ((number /= 10) != 0);
+    while (count > 0) add(digits[--count]);
+    return *this;
+  }
+};
+
+std::size_t length_of(const char* text) noexcept {
+  std::size_t n = 0;
+  while (text[n] != '\0') ++n;
+  return n;
+}
+
+/// A blob argument as an array of T.
+template <class T>
+const T* blob(const Context& c, std::uint64_t argument) noexcept {
+  return reinterpret_cast<const T*>(c.text(argument));
+}
+
+/// Opens for writing, writes once: what /proc, /sys and cgroup files want.
+long write_once(int dirfd, const char* path, const char* data, bool in_root) noexcept {
+  constexpr auto kFlags =
+      sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
+  const int fd = in_root ? path::open_in(dirfd, path, kFlags) : sys::openat(dirfd, path, kFlags);
+  if (fd < 0) return fd;
+  const std::size_t size = length_of(data);
+  const long written = sys::write(fd, data, size);
+  sys::close(fd);
+  if (written < 0) return written;
+  return static_cast<std::size_t>(written) == size ? 0 : -EIO;
+}
+
+// ---- descriptors and paths --------------------------------------------------------------------
+
+long do_path(Context& c, const Step& s) noexcept {
+  switch (s.op) {
+    case Op::use_fd: return c.out(s.arg[1], sys::fcntl(static_cast<int>(s.arg[0]),
+                                                       sys::Fcntl::dupfd_cloexec, 3));
+    case Op::open: return c.out(s.arg[2], sys::openat(sys::kAtFdcwd, c.text(s.arg[0]),
+                                                      static_cast<sys::OpenFlags>(s.arg[1])));
+    case Op::open_in:
+      return c.out(s.arg[4], path::open_in(c.in(s.arg[0]), c.text(s.arg[1]),
+                                           static_cast<sys::OpenFlags>(s.arg[2]),
+                                           static_cast<sys::Resolve>(s.arg[3])));
+    case Op::make_dir_in:
+      return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]),
+                                           path::Leaf::directory,
+                                           static_cast<std::uint32_t>(s.arg[2])));
+    case Op::make_file_in:
+      return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]), path::Leaf::file,
+                                           static_cast<std::uint32_t>(s.arg[2])));
+    case Op::chown:
+      return sys::fchownat(c.in(s.arg[0]), "", static_cast<std::uint32_t>(s.arg[1]),
+                           static_cast<std::uint32_t>(s.arg[2]), sys::AtFlags::empty_path);
+    case Op::dup2: {
+      const int fd = c.in(s.arg[0]);
+      const int number = static_cast<int>(s.arg[1]);
+      if (fd == number) return sys::fcntl(fd, sys::Fcntl::setfd, 0);
+      const int result = sys::dup3(fd, number);
+      return result < 0 ? result : 0;
+    }
+    case Op::close_range:
+      return sys::close_range(static_cast<std::uint32_t>(s.arg[0]),
+                              static_cast<std::uint32_t>(s.arg[1]),
+                              static_cast<sys::CloseRange>(s.arg[2]));
+    case Op::expect_fs: {
+      sys::statfs_t stat;
+      const int result = sys::fstatfs(c.in(s.arg[0]), &stat);
+      if (result < 0) return result;
+      return stat.f_type == static_cast<std::int64_t>(s.arg[1]) ? 0 : -EXDEV;
+    }
+    default: return -ENOSYS;
+  }
+}
+
+/// A new file with all that `source` gives; what is there already is not touched.
+long copy_in(int source, int parent, const char* name, std::uint32_t mode) noexcept {
+  const int file = sys::openat(parent, name,
+                               sys::OpenFlags::wronly | sys::OpenFlags::creat |
+                                   sys::OpenFlags::excl | sys::OpenFlags::nofollow |
+                                   sys::OpenFlags::cloexec,
+                               mode);
+  if (file < 0) return file;
+  char buffer[16384];
+  long result = 0;
+  for (;;) {
+    const long got = sys::read(source, buffer, sizeof buffer);
+    if (got == -EINTR) continue;
+    if (got <= 0) {
+      result = got;
+      break;
+    }
+    long done = 0;
+    while (done < got && result >= 0) {
+      result = sys::write(file, buffer + done, static_cast<std::size_t>(got - done));
+      if (result > 0) done += result;
+    }
+    if (result < 0) break;
+  }
+  sys::close(file);
+  return result < 0 ? result : 0;
+}
+
+/// Operations that make a name below a root.
+long do_make_name(Context& c, const Step& s) noexcept {
+  const bool copies = s.op == Op::copy_in;
+  const int root = c.in(s.arg[copies ? 1 : 0]);
+  const char* name = nullptr;
+  const int parent = path::parent_in(root, c.text(s.arg[copies ? 2 : 1]), &name);
+  if (parent < 0) return parent;
+  long result = -ENOSYS;
+  if (copies) {
+    result = copy_in(c.in(s.arg[0]), parent, name, static_cast<std::uint32_t>(s.arg[3]));
+  } else if (s.op == Op::symlink_in) {
+    result = sys::symlinkat(c.text(s.arg[2]), parent, name);
+  } else if (s.op == Op::mknod_in) {
+    result = sys::mknodat(parent, name, static_cast<std::uint32_t>(s.arg[2]),
+                          static_cast<std::uint32_t>(s.arg[3]));
+  }
+  sys::close(parent);
+  return result;
+}
+
+// ---- mounts ---------------------------------------------------------------------------------
+
+long mount_setattr(Context& c, const Step& s) noexcept {
+  sys::mount_attr attr;
+  attr.attr_set = s.arg[3];
+  attr.attr_clr = s.arg[4];
+  attr.propagation = s.arg[5];
+  if (s.arg[6] != plan::kNoRegister) attr.userns_fd = static_cast<std::uint64_t>(c.in(s.arg[6]));
+  return sys::mount_setattr(c.in(s.arg[0]), c.text(s.arg[1]),
+                            static_cast<sys::AtFlags>(s.arg[2]), &attr);
+}
+
+/// fsconfig and fsmount tell more in their log than in errno.
+long with_log(Context& c, const Step& s, long result) noexcept {
+  if (result < 0) read_fs_log(c, c.in(s.arg[0]));
+  return result;
+}
+
+/// A process that only holds a user namespace open until its descriptor is taken.
+long make_userns(Context& c, const Step& s) noexcept {
+  int pidfd = -1;
+  sys::clone_args args;
+  args.flags = sys::bits(sys::CloneFlags::newuser | sys::CloneFlags::pidfd);
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  args.exit_signal = 0;
+  const int pid = sys::clone3(&args);
+  if (pid == 0) {
+    sys::prctl(sys::Prctl::set_pdeathsig, 9);
+    for (;;) sys::ppoll(nullptr, 0, nullptr);
+  }
+  if (pid < 0) return pid;
+  char name[64];
+  proc_path(name, pid, "uid_map");
+  long result = write_once(sys::kAtFdcwd, name, c.text(s.arg[0]), false);
+  proc_path(name, pid, "gid_map");
+  if (result == 0) result = write_once(sys::kAtFdcwd, name, c.text(s.arg[1]), false);
+  proc_path(name, pid, "ns/user");
+  if (result == 0)
+    result = c.out(s.arg[2], sys::openat(sys::kAtFdcwd, name,
+                                         sys::OpenFlags::rdonly | sys::OpenFlags::cloexec));
+  sys::pidfd_send_signal(pidfd, 9);
+  sys::siginfo info;
+  sys::waitid(sys::WaitId::pidfd, pidfd, &info, sys::WaitFlags::exited | sys::WaitFlags::all);
+  sys::close(pidfd);
+  return result;
+}
+
+long do_mount(Context& c, const Step& s) noexcept {
+  const int in = c.in(s.arg[0]);
+  switch (s.op) {
+    case Op::open_tree:
+      return c.out(s.arg[3], sys::open_tree(in, c.text(s.arg[1]),
+                                            static_cast<sys::OpenTree>(s.arg[2])));
+    case Op::fsopen:
+      return c.out(s.arg[1], sys::fsopen(c.text(s.arg[0]), sys::FsopenFlags::cloexec));
+    case Op::fsconfig_string:
+      return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::set_string, c.text(s.arg[1]),
+                                          c.text(s.arg[2]), 0));
+    case Op::fsconfig_flag:
+      return with_log(c, s,
+                      sys::fsconfig(in, sys::Fsconfig::set_flag, c.text(s.arg[1]), nullptr, 0));
+    case Op::fsconfig_fd:
+      return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::set_fd, c.text(s.arg[1]), nullptr,
+                                          c.in(s.arg[2])));
+    case Op::fsconfig_create:
+      return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::cmd_create, nullptr, nullptr, 0));
+    case Op::fsmount: {
+      const int fd =
+          sys::fsmount(in, sys::FsmountFlags::cloexec, static_cast<sys::MountAttr>(s.arg[1]));
+      return fd < 0 ? with_log(c, s, fd) : c.out(s.arg[2], fd);
+    }
+    case Op::mount_setattr: return mount_setattr(c, s);
+    case Op::move_mount:
+      return sys::move_mount(in, "", c.in(s.arg[1]), c.text(s.arg[2]),
+                             static_cast<sys::MoveMount>(s.arg[3]));
+    case Op::pivot_root: return sys::pivot_root(c.text(s.arg[0]), c.text(s.arg[1]));
+    case Op::umount:
+      return sys::umount2(c.text(s.arg[0]), static_cast<sys::UmountFlags>(s.arg[1]));
+    case Op::chroot: return sys::chroot(c.text(s.arg[0]));
+    case Op::chdir: return sys::chdir(c.text(s.arg[0]));
+    case Op::fchdir: return sys::fchdir(in);
+    case Op::make_userns: return make_userns(c, s);
+    default: return -ENOSYS;
+  }
+}
+
+// ---- namespaces and ids ---------------------------------------------------------------------
+
+/// Runs newuidmap or newgidmap with the child's pid and waits; what it says on standard error
+/// becomes the failure's log, its wait status the failure's detail.
+long map_program(Context& c, const Step& s) noexcept {
+  Text<24> pid_text;
+  pid_text.add_number(static_cast<unsigned long>(c.child));
+  const char** argv = c.scratch() + s.arg[2];
+  argv[0] = c.text(s.arg[0]);
+  argv[1] = pid_text.bytes;
+  point_to(c, s.arg[1], s.arg[2] + 2);
+  static const char* const kNoEnvironment[] = {nullptr};
+
+  int output[2];
+  if (const int made = sys::pipe2(output, sys::FdFlags::cloexec); made < 0) return made;
+  sys::clone_args args;
+  const int pid = sys::clone3(&args);
+  if (pid == 0) {
+    sys::dup3(output[1], 2);
+    sys::exit_group(-sys::execve(argv[0], argv, kNoEnvironment) == ENOENT ? 127 : 126);
+  }
+  sys::close(output[1]);
+  Message& failure = c.failure;
+  long got = pid < 0 ? 0 : 1;
+  failure.log_size = 0;
+  while (got > 0 && failure.log_size < kMostLog) {
+    got = sys::read(output[0], failure.log + failure.log_size, kMostLog - failure.log_size);
+    if (got > 0) failure.log_size += static_cast<std::uint32_t>(got);
+  }
+  sys::close(output[0]);
+  if (pid < 0) return pid;
+  int status = 0;
+  const int waited = sys::wait4(pid, &status, sys::WaitFlags::all);
+  if (waited < 0) return waited;
+  if (status == 0) {
+    failure.log_size = 0;
+    return 0;
+  }
+  failure.detail = static_cast<std::uint32_t>(status) << kDetailStatusShift;
+  return -EPERM;
+}
+
+long do_identity(Context& c, const Step& s) noexcept {
+  char name[64];
+  const auto id = static_cast<std::uint32_t>(s.arg[0]);
+  switch (s.op) {
+    case Op::unshare: return sys::unshare(static_cast<sys::CloneFlags>(s.arg[0]));
+    case Op::setns: return sys::setns(c.in(s.arg[0]), static_cast<sys::CloneFlags>(s.arg[1]));
+    case Op::persist: {
+      Text<64> path;
+      path.add("ns/").add(c.text(s.arg[0]));
+      proc_path(name, c.child, path.bytes);
+      return sys::mount(name, c.text(s.arg[1]), nullptr, sys::MountFlags::bind, nullptr);
+    }
+    case Op::write_child:
+      proc_path(name, c.child, c.text(s.arg[0]));
+      return write_once(sys::kAtFdcwd, name, c.text(s.arg[1]), false);
+    case Op::map_program: return map_program(c, s);
+    case Op::setgroups:
+      return sys::setgroups(plan::high(s.arg[0]) / sizeof(std::uint32_t),
+                            blob<std::uint32_t>(c, s.arg[0]));
+    case Op::setresgid: return sys::setresgid(id, id, id);
+    case Op::setresuid: return sys::setresuid(id, id, id);
+    default: return -ENOSYS;
+  }
+}
+
+// ---- files of the host ----------------------------------------------------------------------
+
+/// On v1 and before 5.14 there is no cgroup.kill: a signal to each process, as often as needed.
+void kill_cgroup(const char* path) noexcept {
+  Text<kPathBytes> file;
+  file.add(path).add("/cgroup.kill");
+  if (file.overflow || write_once(sys::kAtFdcwd, file.bytes, "1", false) == 0) return;
+  file.size -= sizeof "cgroup.kill" - 1;
+  file.add("cgroup.procs");
+  const int fd = sys::openat(sys::kAtFdcwd, file.bytes,
+                             sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
+  if (fd < 0) return;
+  char buffer[4096];
+  int pid = 0;
+  long got = 0;
+  while ((got = sys::read(fd, buffer, sizeof buffer)) > 0)
+    for (long i = 0; i < got; ++i) {
+      if (buffer[i] >= '0' && buffer[i] <= '9') {
+        pid = pid * 10 + (buffer[i] - '0');
+      } else {
+        if (pid > 0) sys::kill(pid, 9);
+        pid = 0;
+      }
+    }
+  sys::close(fd);
+}
+
+/// Ends what runs in a cgroup and removes it; the last process leaves it a little after its end.
+long remove_cgroup(const char* path) noexcept {
+  constexpr int kMostTries = 500;
+  sys::timespec pause;
+  for (int i = 0; i < kMostTries; ++i) {
+    const int removed = sys::unlinkat(sys::kAtFdcwd, path, sys::AtFlags::removedir);
+    if (removed != -EBUSY) return removed == -ENOENT ? 0 : removed;
+    kill_cgroup(path);
+    pause.tv_nsec = i < 20 ? 500'000 : 10'000'000;
+    sys::nanosleep(&pause);
+  }
+  return -EBUSY;
+}
+
+long do_host_file(Context& c, const Step& s) noexcept {
+  const char* path = c.text(s.arg[0]);
+  switch (s.op) {
+    case Op::mkdir:
+      return sys::mkdirat(sys::kAtFdcwd, path, static_cast<std::uint32_t>(s.arg[1]));
+    case Op::write_file: return write_once(sys::kAtFdcwd, path, c.text(s.arg[1]), false);
+    case Op::write_in: return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
+    case Op::write_child_pid: {
+      Text<24> pid;
+      pid.add_number(static_cast<unsigned long>(c.child));
+      return write_once(sys::kAtFdcwd, path, pid.bytes, false);
+    }
+    case Op::create_file: {
+      const int fd = sys::openat(sys::kAtFdcwd, path,
+                                 sys::OpenFlags::wronly | sys::OpenFlags::creat |
+                                     sys::OpenFlags::excl | sys::OpenFlags::cloexec,
+                                 static_cast<std::uint32_t>(s.arg[1]));
+      return fd < 0 ? fd : sys::close(fd);
+    }
+    case Op::unlink: return sys::unlinkat(sys::kAtFdcwd, path, sys::AtFlags::none);
+    case Op::remove_cgroup: return remove_cgroup(path);
+    default: return -ENOSYS;
+  }
+}
+
+// ---- the process ----------------------------------------------------------------------------
+
+long capset(const Step& s) noexcept {
+  const sys::cap_user_header header;
+  sys::cap_user_data data[2];
+  for (int half = 0; half < 2; ++half) {
+    const int shift = 32 * half;
+    data[half].effective = static_cast<std::uint32_t>(s.arg[0] >> shift);
+    data[half].permitted = static_cast<std::uint32_t>(s.arg[1] >> shift);
+    data[half].inheritable = static_cast<std::uint32_t>(s.arg[2] >> shift);
+  }
+  return sys::capset(&header, data);
+}
+
+/// The kernel says which is its last capability by EINVAL for the one after.
+long for_capabilities(std::uint64_t set, bool wanted, sys::Prctl option, long command) noexcept {
+  for (int capability = 0; capability < kCapabilities; ++capability) {
+    if (((set >> capability & 1) != 0) != wanted) continue;
+    const int result = option == sys::Prctl::cap_ambient
+                           ? sys::prctl(option, command, capability, 0, 0)
+                           : sys::prctl(option, capability, 0, 0, 0);
+    if (result == -EINVAL && capability > 36) return 0;  // 36: Linux 3.5, our floor has more
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+/// Master and slave of a new pseudoterminal; the slave by TIOCGPTPEER, so by no path at all.
+long open_console(Context& c, const Step& s) noexcept {
+  constexpr auto kFlags =
+      sys::OpenFlags::rdwr | sys::OpenFlags::noctty | sys::OpenFlags::cloexec;
+  const int master = s.arg[0] == plan::kNoRegister
+                         ? sys::openat(sys::kAtFdcwd, c.text(s.arg[1]), kFlags)
+                         : path::open_in(c.in(s.arg[0]), c.text(s.arg[1]), kFlags);
+  if (master < 0) return master;
+  int unlocked = 0;
+  int result = sys::ioctl(master, sys::Ioctl::tiocsptlck, &unlocked);
+  if (result == 0) result = sys::ioctl(master, sys::Ioctl::tiocgptpeer, sys::bits(kFlags));
+  if (result < 0) {
+    sys::close(master);
+    return result;
+  }
+  c.out(s.arg[2], master);
+  return c.out(s.arg[3], result);
+}
+
+/// struct ifreq as far as flags go.
+struct InterfaceRequest {
+  char name[16] = {};
+  short flags = 0;
+  char rest[22] = {};
+};
+
+long link_up(const char* name) noexcept {
+  constexpr short kUp = 1;
+  InterfaceRequest request;
+  for (int i = 0; i < 15 && name[i] != '\0'; ++i) request.name[i] = name[i];
+  const int fd = sys::socket(sys::AddressFamily::inet,
+                             sys::SocketType::dgram | sys::SocketType::cloexec, 0);
+  if (fd < 0) return fd;
+  int result = sys::ioctl(fd, sys::Ioctl::siocgifflags, &request);
+  request.flags = static_cast<short>(request.flags | kUp);
+  if (result == 0) result = sys::ioctl(fd, sys::Ioctl::siocsifflags, &request);
+  sys::close(fd);
+  return result;
+}
+
+long seccomp(Context& c, const Step& s) noexcept {
+  const auto flags = static_cast<sys::SeccompFlags>(s.arg[1]);
+  sys::sock_fprog program;
+  program.len = static_cast<std::uint16_t>(plan::high(s.arg[0]) / sizeof(sys::sock_filter));
+  program.filter = blob<sys::sock_filter>(c, s.arg[0]);
+  const int result = sys::seccomp(sys::SeccompOp::set_mode_filter, flags, &program);
+  if (result < 0 || !any(flags & sys::SeccompFlags::new_listener)) return result;
+  return c.out(s.arg[2], result);
+}
+
+long do_process(Context& c, const Step& s) noexcept {
+  const char* text = c.text(s.arg[0]);
+  const int number = static_cast<int>(s.arg[0]);
+  switch (s.op) {
+    case Op::prctl:
+      return sys::prctl(static_cast<sys::Prctl>(number), static_cast<long>(s.arg[1]), 0, 0, 0);
+    case Op::capset: return capset(s);
+    case Op::drop_bounding: return for_capabilities(s.arg[0], false, sys::Prctl::capbset_drop, 0);
+    case Op::raise_ambient: return for_capabilities(s.arg[0], true, sys::Prctl::cap_ambient, 2);
+    case Op::setsid: {
+      const int session = sys::setsid();
+      return session < 0 ? session : 0;
+    }
+    case Op::open_console: return open_console(c, s);
+    case Op::controlling_terminal: return sys::ioctl(c.in(s.arg[0]), sys::Ioctl::tiocsctty, 0);
+    case Op::sethostname: return sys::sethostname(text, length_of(text));
+    case Op::setdomainname: return sys::setdomainname(text, length_of(text));
+    case Op::link_up: return link_up(text);
+    case Op::prlimit: {
+      const sys::rlimit64 limit{s.arg[1], s.arg[2]};
+      return sys::prlimit64(0, number, &limit, nullptr);
+    }
+    case Op::setpriority: return sys::setpriority(0, 0, number);
+    case Op::sched_setaffinity:
+      return sys::sched_setaffinity(0, plan::high(s.arg[0]), blob<unsigned long>(c, s.arg[0]));
+    case Op::sched_setattr: return sys::sched_setattr(0, blob<sys::sched_attr>(c, s.arg[0]));
+    case Op::ioprio_set: return sys::ioprio_set(1, 0, number);
+    case Op::umask: sys::umask(static_cast<std::uint32_t>(number)); return 0;
+    case Op::personality: {
+      const int old = sys::personality(static_cast<std::uint32_t>(s.arg[0]));
+      return old < 0 ? old : 0;
+    }
+    case Op::seccomp: return seccomp(c, s);
+    default: return -ENOSYS;
+  }
+}
+
+}  // namespace
+
+long Context::out(std::uint64_t argument, long fd) noexcept {
+  if (fd < 0 || argument >= plan::kRegisters) return fd < 0 ? fd : 0;
+  if (registers[argument] >= 0) sys::close(registers[argument]);
+  registers[argument] = static_cast<int>(fd);
+  return 0;
+}
+
+void read_fs_log(Context& context, int fs_fd) noexcept {
+  Message& failure = context.failure;
+  failure.log_size = 0;
+  for (;;) {  // a record a read; ENODATA when there is no more
+    const long got =
+        sys::read(fs_fd, failure.log + failure.log_size, kMostLog - failure.log_size);
+    if (got <= 0) break;
+    failure.log_size += static_cast<std::uint32_t>(got);
+  }
+}
+
+void proc_path(char* buffer, int pid, const char* name) noexcept {
+  Text<64> path;
+  path.add("/proc/").add_number(static_cast<unsigned long>(pid)).add('/').add(name);
+  for (std::size_t i = 0; i <= path.size; ++i) buffer[i] = path.bytes[i];
+}
+
+std::uint64_t point_to(Context& context, std::uint64_t list, std::uint64_t first) noexcept {
+  const char** pointers = context.scratch() + first;
+  const char* text = context.text(list);
+  const std::uint32_t count = plan::high(list);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    pointers[i] = text;
+    text += length_of(text) + 1;
+  }
+  pointers[count] = nullptr;
+  return first + count + 1;
+}
+
+long do_operation(Context& context, const Step& step) noexcept {
+  if (step.op == Op::write_in) return do_host_file(context, step);
+  if (step.op == Op::symlink_in || step.op == Op::mknod_in || step.op == Op::copy_in)
+    return do_make_name(context, step);
+  if (step.op < Op::open_tree) return do_path(context, step);
+  if (step.op < Op::unshare) return do_mount(context, step);
+  if (step.op < Op::mkdir) return do_identity(context, step);
+  if (step.op < Op::prctl) return do_host_file(context, step);
+  return do_process(context, step);
+}
+
+}  // namespace isle::exec

@@ -1,0 +1,174 @@
+#include "path/in_root.h"
+
+#include <linux/errno.h>
+#include <linux/limits.h>
+
+#include <cstddef>
+
+#include "sys/file_calls.h"
+#include "sys/io_calls.h"
+
+namespace isle::path {
+namespace {
+
+using sys::OpenFlags;
+
+constexpr int kMostLinks = 40;     // as the kernel's MAXSYMLINKS
+constexpr int kMostRetries = 128;  // openat2 gives up with EAGAIN while somebody renames
+
+/// A path being worked on; links are spliced into it.
+struct Buffer {
+  char text[PATH_MAX];
+  std::size_t length = 0;
+
+  bool append(const char* bytes, std::size_t count) noexcept {
+    if (length + count >= sizeof text) return false;
+    for (std::size_t i = 0; i < count; ++i) text[length + i] = bytes[i];
+    length += count;
+    text[length] = '\0';
+    return true;
+  }
+};
+
+std::size_t length_of(const char* text) noexcept {
+  std::size_t n = 0;
+  while (text[n] != '\0') ++n;
+  return n;
+}
+
+/// The last component and where it starts; trailing slashes do not count.
+struct Split {
+  std::size_t parent;  ///< Length of what stands before the component.
+  std::size_t start;
+  std::size_t end;
+};
+Split split_last(const char* path) noexcept {
+  std::size_t end = length_of(path);
+  while (end > 0 && path[end - 1] == '/') --end;
+  std::size_t start = end;
+  while (start > 0 && path[start - 1] != '/') --start;
+  return {start, start, end};
+}
+
+bool is_dots(const char* name, std::size_t size) noexcept {
+  return size == 0 || (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.')));
+}
+
+bool is_directory(int fd) noexcept {
+  sys::statx_t stat;
+  return sys::statx(fd, "", sys::AtFlags::empty_path, sys::StatxMask::type, &stat) == 0 &&
+         (stat.stx_mode & sys::kModeTypeMask) == sys::kModeDirectory;
+}
+
+/// `name` made in `parent`; 0 also where it is there already.
+int make_leaf(int parent, const char* name, Leaf leaf, std::uint32_t mode) noexcept {
+  if (leaf == Leaf::directory) {
+    const int made = sys::mkdirat(parent, name, mode);
+    return made == -EEXIST ? 0 : made;
+  }
+  const int fd = sys::openat(parent, name,
+                             OpenFlags::wronly | OpenFlags::creat | OpenFlags::excl |
+                                 OpenFlags::nofollow | OpenFlags::cloexec,
+                             mode);
+  if (fd >= 0) sys::close(fd);
+  return fd == -EEXIST ? 0 : (fd < 0 ? fd : 0);
+}
+
+/// `text[0..parent) + target + rest`, or `target + rest` for an absolute target.
+int splice_link(Buffer& path, std::size_t parent, std::size_t end, const char* target,
+                std::size_t size) noexcept {
+  Buffer spliced;
+  if (target[0] != '/' && !spliced.append(path.text, parent)) return -ENAMETOOLONG;
+  if (!spliced.append(target, size)) return -ENAMETOOLONG;
+  if (!spliced.append(path.text + end, path.length - end)) return -ENAMETOOLONG;
+  path = spliced;
+  return 0;
+}
+
+/// One component further: makes the first one of `path` that is missing. 0: made, look again.
+int make_next(int root, Buffer& path, Leaf leaf, std::uint32_t mode) noexcept {
+  int directory = open_in(root, ".", OpenFlags::path | OpenFlags::directory | OpenFlags::cloexec);
+  std::size_t start = 0;
+  while (directory >= 0) {
+    while (path.text[start] == '/') ++start;
+    std::size_t end = start;
+    while (path.text[end] != '\0' && path.text[end] != '/') ++end;
+    bool last = true;
+    for (std::size_t i = end; path.text[i] != '\0'; ++i) last = last && path.text[i] == '/';
+
+    const char after = path.text[end];
+    path.text[end] = '\0';
+    const int next = open_in(root, path.text, OpenFlags::path | OpenFlags::cloexec);
+    if (next != -ENOENT) {  // there, or an error of its own
+      path.text[end] = after;
+      sys::close(directory);
+      if (next < 0 || last) {
+        if (next >= 0) sys::close(next);
+        return next < 0 ? next : 0;
+      }
+      directory = next;
+      start = end;
+      continue;
+    }
+
+    const char* name = path.text + start;
+    char target[PATH_MAX];
+    int result = -ENOENT;
+    const int size = is_dots(name, end - start)
+                         ? -ENOENT
+                         : sys::readlinkat(directory, name, target, sizeof target - 1);
+    if (size == -ENOENT && !is_dots(name, end - start)) {
+      result = make_leaf(directory, name, last ? leaf : Leaf::directory, last ? mode : 0755);
+      path.text[end] = after;
+    } else {  // a link to nowhere, or "x/.." where x is missing
+      path.text[end] = after;
+      if (size > 0) {
+        target[size] = '\0';
+        result = splice_link(path, start, end, target, static_cast<std::size_t>(size));
+      }
+    }
+    sys::close(directory);
+    return result;
+  }
+  return directory;
+}
+
+}  // namespace
+
+int open_in(int root, const char* path, OpenFlags flags, sys::Resolve resolve) noexcept {
+  sys::open_how how;
+  how.flags = sys::bits(flags);
+  how.resolve = sys::bits(resolve);
+  int fd = -EAGAIN;
+  for (int i = 0; i < kMostRetries && fd == -EAGAIN; ++i) fd = sys::openat2(root, path, &how);
+  return fd;
+}
+
+int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept {
+  Buffer buffer;
+  if (!buffer.append(path, length_of(path))) return -ENAMETOOLONG;
+  if (buffer.length == 0) return -ENOENT;
+  int links_and_components = kMostLinks + PATH_MAX / 2;
+  for (;;) {
+    const int fd = open_in(root, buffer.text, OpenFlags::path | OpenFlags::cloexec);
+    if (fd >= 0) {
+      if (is_directory(fd) == (leaf == Leaf::directory)) return fd;
+      sys::close(fd);
+      return leaf == Leaf::directory ? -ENOTDIR : -EISDIR;
+    }
+    if (fd != -ENOENT) return fd;
+    if (--links_and_components == 0) return -ELOOP;
+    if (const int made = make_next(root, buffer, leaf, mode); made < 0) return made;
+  }
+}
+
+int parent_in(int root, const char* path, const char** name) noexcept {
+  const Split last = split_last(path);
+  if (is_dots(path + last.start, last.end - last.start) || path[last.end] != '\0') return -EINVAL;
+  *name = path + last.start;
+  Buffer parent;
+  if (!parent.append(path, last.parent)) return -ENAMETOOLONG;
+  return make_in(root, parent.length == 0 ? "." : parent.text, Leaf::directory, 0755);
+}
+
+}  // namespace isle::path
