@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +80,8 @@ int become(const Identity& identity, const char** step) noexcept {
   if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return -errno;
   *step = "setresuid";
   if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return -errno;
+  // Changing ids made /proc/self root's, where without an execve the id maps could not be written.
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   return 0;
 }
 

@@ -2,11 +2,24 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "leak_check.h"
 #include "paths.h"
 #include "requirement.h"
 #include "temp_dir.h"
+
+namespace {
+
+// One line a requirement: its name, and "yes" or why not.
+void print_requirements() {
+  for (const std::string& name : isle::test::requirement_names()) {
+    const std::string why = isle::test::missing(name);
+    std::printf("%-16s %s\n", name.c_str(), why.empty() ? "yes" : ("no: " + why).c_str());
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
@@ -19,7 +32,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   isle::test::install_listeners();
-  const int status = RUN_ALL_TESTS();
+  const bool list_only = argc > 1 && std::string_view(argv[1]) == "--requirements";
+  const int status = list_only ? (print_requirements(), 0) : RUN_ALL_TESTS();
   const std::string problem = isle::test::remove_tree(isle::test::process_scratch_dir());
   if (!problem.empty()) std::fprintf(stderr, "not removed: %s\n", problem.c_str());
   return status;

@@ -90,6 +90,12 @@ std::string_view must_run_names() {
 
 }  // namespace
 
+std::vector<std::string> requirement_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, probe] : probes()) names.push_back(name);
+  return names;
+}
+
 void add_requirement(std::string name, std::function<ProbeResult()> probe) {
   probes().insert_or_assign(std::move(name), std::move(probe));
 }

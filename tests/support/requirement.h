@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace isle::test {
 
@@ -38,6 +39,9 @@ using ProbeResult = std::string;
 ///
 /// Names nobody knows give "no requirement is called ...", which fails the test.
 ProbeResult missing(std::string_view name);
+
+/// The names above that stand for themselves; `TEST_PROGRAM --requirements` prints them with what is missing.
+std::vector<std::string> requirement_names();
 
 /// Adds a requirement, for suites with needs of their own. Call before the first use.
 void add_requirement(std::string name, std::function<ProbeResult()> probe);

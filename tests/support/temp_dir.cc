@@ -129,6 +129,8 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, std::string_view text, mode_t mode) {
+  const bool exists =
+      access(path.c_str(), F_OK) == 0;  // in /proc it does, and has no mode to change
   const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!fd) throw_errno("create " + path);
   while (!text.empty()) {
@@ -136,7 +138,7 @@ void write_file(const std::string& path, std::string_view text, mode_t mode) {
     if (n < 0) throw_errno("write " + path);
     text.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (fchmod(fd.get(), mode) != 0) throw_errno("chmod " + path);
+  if (!exists && fchmod(fd.get(), mode) != 0) throw_errno("chmod " + path);
 }
 
 std::string unique_name(std::string_view hint) {

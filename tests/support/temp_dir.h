@@ -39,7 +39,7 @@ class TempDir {
 
 /// The whole of a file; throws if it can't be read.
 std::string read_file(const std::string& path);
-/// Writes a file anew; throws if it can't.
+/// Writes a file anew, or a file of /proc or a cgroup; throws if it can't. `mode` is a new file's, whatever the umask.
 void write_file(const std::string& path, std::string_view text, mode_t mode = 0644);
 /// Removes a tree without crossing a mount point or following a symlink; what was in the way, or
 /// "".

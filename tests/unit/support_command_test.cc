@@ -158,6 +158,16 @@ TEST(Identity, ProgramsAreWithinReach) {
   EXPECT_TRUE(run_command({path}, {.identity = unprivileged()}).ok());
 }
 
+TEST(Identity, BecomeWithoutExec) {
+  ISLE_REQUIRE("userns");
+  expect_in_fork([] {
+    const char* step = "";
+    ASSERT_EQ(become(unprivileged(), &step), 0) << step;
+    ASSERT_EQ(unshare(CLONE_NEWUSER), 0);
+    EXPECT_NO_THROW(write_file("/proc/self/setgroups", "deny"));
+  });
+}
+
 TEST(TempDir, IsRemovedWithAllInIt) {
   std::string path;
   {
