@@ -213,8 +213,8 @@ struct mnt_ns_info {
 };
 static_assert(sizeof(mnt_ns_info) == 16);
 
-/// Body of an nsfs file handle (type 0xf1). With kFdNsfsRoot open_by_handle_at(2) takes one whose
-/// ns_type and ns_inum are 0. Linux 6.18.
+/// Body of an nsfs file handle (type 0xf1), for open_by_handle_at(2) with kFdNsfsRoot. Linux 6.18
+/// answers ESTALE unless all three are right; from 6.19 ns_type and ns_inum may be 0.
 struct nsfs_file_handle {
   std::uint64_t ns_id = 0;
   std::uint32_t ns_type = 0;
