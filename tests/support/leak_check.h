@@ -19,6 +19,7 @@ class Snapshot {
  public:
   static Snapshot take();
   /// One line for each thing more or less in `later`: "+ mount: ...", "- descriptor: ...".
+  /// A cgroup or file that is gone does not count: it may have been another test run's.
   [[nodiscard]] std::vector<std::string> differences(const Snapshot& later) const;
 
  private:

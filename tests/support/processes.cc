@@ -1,5 +1,6 @@
 // Which processes are below us, and ending them.
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,8 +9,6 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
@@ -37,6 +36,14 @@ bool parse_stat(const std::string& text, ProcessEntry& entry) {
   return static_cast<bool>(rest >> entry.state >> entry.parent >> group >> entry.session);
 }
 
+// /proc/`pid`/stat, empty if the process has ended meanwhile. (An ifstream throws then.)
+std::string read_stat(const std::string& pid) {
+  const Fd fd(open(("/proc/" + pid + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[1024];
+  const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+  return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
+}
+
 bool is_alive(pid_t pid, const std::map<pid_t, ProcessEntry>& table) {
   const auto entry = table.find(pid);
   return entry != table.end() && entry->second.state != 'Z' && entry->second.state != 'X';
@@ -52,8 +59,7 @@ std::map<pid_t, ProcessEntry> process_table() {
     pid_t pid = 0;
     const char* end = item->d_name + std::strlen(item->d_name);
     if (std::from_chars(item->d_name, end, pid).ptr != end) continue;
-    std::ifstream file("/proc/" + std::string(item->d_name) + "/stat");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::string text = read_stat(item->d_name);
     ProcessEntry entry;
     if (parse_stat(text, entry)) table.emplace(pid, entry);
   }
