@@ -207,7 +207,8 @@ class [[nodiscard]] Namespace {
   /// Keeps it beyond its last process: bound to `path`, a file that is made where it is missing
   /// (mode 0444; parents are not) and removed again on failure. Errors: EEXIST something is
   /// mounted there already, or it is no regular file; EPERM no CAP_SYS_ADMIN over the caller's
-  /// mount namespace; ELOOP (mount) it is the caller's own or older, which would keep itself alive;
+  /// mount namespace; ELOOP (mount) it is the caller's own or older, which would keep itself alive
+  /// (from 6.18 the kernel may take a newer one for older, see docs/kernel-notes.md);
   /// EINVAL (mount) `path` is on a mount that is shared with another namespace. Kernel: mnt_ns_loop
   /// and copy_tree in fs/namespace.c. Linux 5.2.
   [[nodiscard]] Status persist(const std::string& path) const;

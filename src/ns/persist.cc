@@ -48,20 +48,30 @@ class MountPoint {
   std::string made_;  // path to remove, empty for a file that was there
 };
 
-std::string bind_hint(NamespaceType type, int code) {
-  if (type != NamespaceType::mount) return {};
-  if (code == ELOOP) return "a mount namespace cannot hold itself, nor one that is older";
+/// Only mount namespaces are refused for what they are.
+std::string bind_hint(const Namespace& target, int code) {
+  if (target.type() != NamespaceType::mount) return {};
   if (code == EINVAL)
     return "a mount namespace is bound only below a mount that no other namespace shares; make one "
            "private first (mount --make-private)";
-  return {};
+  if (code != ELOOP) return {};
+  const auto own = Namespace::of_self(NamespaceType::mount);
+  if (!own) return {};
+  if (*own == target) return "a mount namespace cannot hold itself";
+  const uint64_t own_number = own->id().unique;
+  const uint64_t number = target.id().unique;
+  if (own_number == 0) return "a mount namespace cannot hold one that is older";
+  return "this kernel takes namespace " + std::to_string(number) +
+         " for older than the caller's, " + std::to_string(own_number) +
+         "; it hands numbers out per cpu, so it may be newer: make it on the cpu the caller's was "
+         "made on";
 }
 
 }  // namespace
 
 Status Namespace::persist(const std::string& path) const {
   const auto failed = [&](int r) {
-    return fail(-r, "bind " + link_text() + " on \"" + path + '"', bind_hint(type_, -r));
+    return fail(-r, "bind " + link_text() + " on \"" + path + '"', bind_hint(*this, -r));
   };
   Result<MountPoint> point = MountPoint::at(path);
   if (!point) return std::unexpected(std::move(point.error()));
