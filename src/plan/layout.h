@@ -39,7 +39,8 @@ enum class Op : uint8_t {
 inline constexpr int kOps = static_cast<int>(Op::count_);
 
 /// Rendezvous between runtime and init.
-enum class Point : uint8_t { ids_ready, runtime_done };
+enum class Point : uint8_t { ids_ready, namespaces_ready, runtime_done };
+inline constexpr int kPoints = 3;
 
 /// What a word of Step::arg means.
 enum class Kind : uint8_t {
@@ -47,10 +48,12 @@ enum class Kind : uint8_t {
   text,        ///< Offset of a NUL-terminated string in the text block.
   list,        ///< Offset | count << 32: that many NUL-terminated strings, one after another.
   blob,        ///< Offset | size in bytes << 32; 8-byte aligned.
+  ids,         ///< A blob of 32-bit ids.
+  cpus,        ///< A blob of 64-bit words, a bit a CPU.
   in,          ///< A register that an earlier step wrote.
   in_or_none,  ///< The same, or kNoRegister: AT_FDCWD for a directory, else "not given".
   out,         ///< A register this step writes; what it held before is closed.
-  number, octal, id, point, signal, rlimit, prctl, capabilities, propagation, magic,
+  number, limit, octal, id, point, signal, rlimit, prctl, capabilities, propagation, magic,
   clone_flags, open_flags, resolve_flags, open_tree_flags, move_mount_flags, mount_attributes,
   umount_flags, at_flags, close_range_flags, seccomp_flags,
   scratch,     ///< Index of the first of the pointers the executor may fill for this step.

@@ -69,7 +69,7 @@ constexpr std::array<OpInfo, kOps> kTable{{
      "one write to a file of /proc/PID of the sandbox's first process"},
     {Op::map_program, "map_program", {Kind::text, list, scratch},
      "newuidmap or newgidmap for the sandbox's first process"},
-    {Op::setgroups, "setgroups", {blob}, "supplementary groups"},
+    {Op::setgroups, "setgroups", {ids}, "supplementary groups"},
     {Op::setresgid, "setresgid", {id}, "real, effective and saved group id"},
     {Op::setresuid, "setresuid", {id}, "real, effective and saved user id"},
 
@@ -87,15 +87,16 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::drop_bounding, "drop_bounding", {capabilities}, "all but these from the bounding set"},
     {Op::raise_ambient, "raise_ambient", {capabilities}, "the ambient set"},
     {Op::setsid, "setsid", {}, "a session of its own"},
-    {Op::open_console, "open_console", {in_or_none, Kind::text, out, out},
-     "a new pseudoterminal from this ptmx: its master, its slave"},
+    {Op::open_console, "open_console", {in_or_none, Kind::text, number, number, out, out},
+     "a new pseudoterminal from this ptmx: its rows and columns, its master, its slave"},
     {Op::controlling_terminal, "controlling_terminal", {in}, "TIOCSCTTY"},
     {Op::sethostname, "sethostname", {Kind::text}, ""},
     {Op::setdomainname, "setdomainname", {Kind::text}, ""},
     {Op::link_up, "link_up", {Kind::text}, "sets a network device up"},
-    {Op::prlimit, "prlimit", {rlimit, number, number}, "soft and hard limit"},
+    // These five are for the actor itself; done by the runtime, for the sandbox's first process.
+    {Op::prlimit, "prlimit", {rlimit, limit, limit}, "soft and hard limit"},
     {Op::setpriority, "setpriority", {number}, "nice value"},
-    {Op::sched_setaffinity, "sched_setaffinity", {blob}, "mask of CPUs"},
+    {Op::sched_setaffinity, "sched_setaffinity", {cpus}, "mask of CPUs"},
     {Op::sched_setattr, "sched_setattr", {blob}, "scheduling policy"},
     {Op::ioprio_set, "ioprio_set", {number}, "I/O priority"},
     {Op::umask, "umask", {octal}, ""},
@@ -122,7 +123,8 @@ std::string_view actor_name(Actor actor) {
 }
 
 std::string_view point_name(Point point) {
-  return point == Point::ids_ready ? "ids_ready" : "runtime_done";
+  constexpr std::string_view kNames[kPoints] = {"ids_ready", "namespaces_ready", "runtime_done"};
+  return kNames[static_cast<size_t>(point)];
 }
 
 }  // namespace isle::plan

@@ -1,0 +1,186 @@
+// Limits: a cgroup of the sandbox's own, what is written to it, and how its first process gets in.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+constexpr uint64_t kMode = 0755;
+constexpr int64_t kDefaultPeriod = 100'000;  // us, the kernel's own
+
+std::string or_max(int64_t value) { return value < 0 ? "max" : std::to_string(value); }
+
+/// cpu.shares of v1 (2..262144) as cpu.weight of v2 (1..10000), as crun and systemd do.
+uint64_t weight_of(uint64_t shares) { return 1 + ((std::max<uint64_t>(shares, 2) - 2) * 9999) / 262142; }
+
+bool contains(const std::vector<std::string>& list, std::string_view wanted) {
+  return std::find(list.begin(), list.end(), wanted) != list.end();
+}
+
+constexpr const char* kDelegateHint =
+    "run it in a delegated scope: systemd-run --user --scope -p Delegate=yes isle ...; isle "
+    "doctor tells what is delegated here";
+
+/// One write: a file of a controller.
+struct Write {
+  std::string controller;
+  std::string file;
+  std::string value;
+  Origin from;
+};
+
+std::vector<Write> writes_for(const Resources& wish, bool v2) {
+  std::vector<Write> writes;
+  const auto add = [&](const char* controller, const char* v1_file, const char* v2_file,
+                       std::string v1_value, std::string v2_value, Origin from) {
+    writes.push_back({controller, v2 ? v2_file : v1_file,
+                      v2 ? std::move(v2_value) : std::move(v1_value), from});
+  };
+  if (wish.memory_limit_bytes) {
+    const int64_t limit = wish.memory_limit_bytes->value;
+    add("memory", "memory.limit_in_bytes", "memory.max", std::to_string(limit), or_max(limit),
+        wish.memory_limit_bytes->from);
+  }
+  if (wish.memory_swap_bytes) {  // v1 counts memory and swap together, v2 swap alone
+    const int64_t both = wish.memory_swap_bytes->value;
+    const int64_t memory = wish.memory_limit_bytes ? wish.memory_limit_bytes->value : 0;
+    add("memory", "memory.memsw.limit_in_bytes", "memory.swap.max", std::to_string(both),
+        or_max(both < 0 ? -1 : std::max<int64_t>(both - memory, 0)), wish.memory_swap_bytes->from);
+  }
+  if (wish.cpu_quota_us || wish.cpu_period_us) {
+    const int64_t quota = wish.cpu_quota_us ? wish.cpu_quota_us->value : -1;
+    const uint64_t period = wish.cpu_period_us ? wish.cpu_period_us->value : kDefaultPeriod;
+    const Origin from = wish.cpu_quota_us ? wish.cpu_quota_us->from : wish.cpu_period_us->from;
+    if (v2) {
+      writes.push_back({"cpu", "cpu.max", fmt::format("{} {}", or_max(quota), period), from});
+    } else {
+      writes.push_back({"cpu", "cpu.cfs_period_us", std::to_string(period), from});
+      writes.push_back({"cpu", "cpu.cfs_quota_us", std::to_string(quota), from});
+    }
+  }
+  if (wish.cpu_shares)
+    add("cpu", "cpu.shares", "cpu.weight", std::to_string(wish.cpu_shares->value),
+        std::to_string(weight_of(wish.cpu_shares->value)), wish.cpu_shares->from);
+  if (wish.pids_limit)
+    add("pids", "pids.max", "pids.max", or_max(wish.pids_limit->value),
+        or_max(wish.pids_limit->value), wish.pids_limit->from);
+  return writes;
+}
+
+}  // namespace
+
+Status Compiler::make_cgroup() {
+  const Resources& wish = spec_.resources;
+  const std::vector<Write> writes = writes_for(wish, false);
+  if (writes.empty() && wish.unified.empty()) return {};
+  const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
+  if (wish.cgroup_name.empty()) return refuse(from, 0, "limits need a name for their cgroup");
+  const bool on_v1 =
+      std::all_of(writes.begin(), writes.end(), [&](const Write& write) {
+        return host_.cgroup.v1.contains(write.controller);
+      }) && wish.unified.empty();
+  switch (host_.cgroup.layout) {
+    case CgroupLayout::none:
+      return refuse(from, ENOENT, "limit memory, cpu or pids: no cgroup hierarchy is mounted",
+                    "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+    case CgroupLayout::v1: return cgroup_v1(wish);
+    case CgroupLayout::hybrid: return on_v1 ? cgroup_v1(wish) : cgroup_v2(wish);
+    case CgroupLayout::v2: return cgroup_v2(wish);
+  }
+  return {};
+}
+
+Status Compiler::cgroup_v1(const Resources& wish) {
+  if (!wish.unified.empty())
+    return refuse(wish.unified.front().from, 0,
+                  fmt::format("set {}: these are files of cgroup v2, and this machine has v1",
+                              wish.unified.front().file));
+  for (const Write& write : writes_for(wish, false)) {
+    const auto found = host_.cgroup.v1.find(write.controller);
+    if (found == host_.cgroup.v1.end())
+      return refuse(write.from, ENOENT,
+                    fmt::format("limit {}: no hierarchy has that controller", write.controller));
+    if (!contains(host_.cgroup.v1_writable, found->second))
+      return refuse(write.from, EACCES, fmt::format("make a cgroup in \"{}\"", found->second),
+                    "cgroup v1 cannot be delegated safely; limits need root on this machine");
+    const std::string directory = found->second + "/" + wish.cgroup_name;
+    if (!contains(v1_directories_, directory)) {
+      need_guard(write.from);
+      runtime(Op::mkdir, write.from, {text(directory), kMode});
+      undo(Op::remove_cgroup, write.from, {text(directory)});
+      v1_directories_.push_back(directory);
+    }
+    runtime(Op::write_file, write.from,
+            {text(directory + "/" + write.file), text(write.value)});
+  }
+  // The way in is a write that waits for an RCU grace period; a runtime that joins namespaces can
+  // do it only now, and for itself, so that the child is born there.
+  if (joins_in_runtime())
+    for (const std::string& directory : v1_directories_)
+      runtime(Op::write_file, 0, {text(directory + "/cgroup.procs"), text("0")});
+  return {};
+}
+
+Status Compiler::cgroup_v2(const Resources& wish) {
+  const CgroupFacts& facts = host_.cgroup;
+  std::vector<Write> writes = writes_for(wish, true);
+  for (const UnifiedValue& value : wish.unified)
+    writes.push_back({value.file.substr(0, value.file.find('.')), value.file, value.value,
+                      value.from});
+  const Origin from = writes.front().from;
+  if (facts.v2_parent.empty())
+    return refuse(from, EACCES,
+                  fmt::format("make a cgroup: none is delegated to uid {}", host_.uid),
+                  kDelegateHint);
+  std::string enable;
+  for (const Write& write : writes) {
+    if (contains(facts.v2_enabled, write.controller) ||
+        enable.find("+" + write.controller) != std::string::npos || write.controller == "cgroup")
+      continue;
+    if (!contains(facts.v2_available, write.controller))
+      return refuse(write.from, ENOENT,
+                    fmt::format("limit {}: the controller is not delegated to \"{}\"",
+                                write.controller, facts.v2_parent),
+                    kDelegateHint);
+    enable += (enable.empty() ? "+" : " +") + write.controller;
+  }
+  need_guard(from);
+  if (!enable.empty()) {
+    const bool is_root_of_all = facts.v2_parent == facts.v2_mount;
+    if (facts.v2_parent_has_others && !is_root_of_all)
+      return refuse(from, EBUSY,
+                    fmt::format("enable {} in \"{}\": processes other than isle are in it", enable,
+                                facts.v2_parent),
+                    kDelegateHint);
+    if (facts.v2_parent == facts.v2_own && !is_root_of_all) {
+      // No internal processes (cgroups(7)): isle itself steps aside into a leaf.
+      const std::string leaf = facts.v2_parent + "/isle";
+      runtime(Op::mkdir, from, {text(leaf), kMode}).pass_over = EEXIST;
+      runtime(Op::write_file, from, {text(leaf + "/cgroup.procs"), text("0")});
+    }
+    runtime(Op::write_file, from,
+            {text(facts.v2_parent + "/cgroup.subtree_control"), text(enable)});
+  }
+  const std::string directory = facts.v2_parent + "/" + wish.cgroup_name;
+  runtime(Op::mkdir, from, {text(directory), kMode});
+  undo(Op::remove_cgroup, from, {text(directory)});
+  for (const Write& write : writes)
+    runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
+  cgroup_ = b_.take();
+  runtime(Op::open, from,
+          {text(directory), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
+                                      sys::OpenFlags::cloexec), cgroup_});
+  return {};
+}
+
+void Compiler::attach_cgroup() {
+  if (v1_directories_.empty() || joins_in_runtime()) return;
+  for (const std::string& directory : v1_directories_)
+    runtime(Op::write_child_pid, 0, {text(directory + "/cgroup.procs")});
+  runtime_has_late_steps_ = true;
+}
+
+}  // namespace isle::plan

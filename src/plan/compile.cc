@@ -1,0 +1,117 @@
+// The order of things, and why it is this one. What a part does is in its own file.
+#include <fmt/format.h>
+
+#include "plan/compiler.h"
+
+namespace isle {
+namespace plan {
+
+std::unexpected<Error> Compiler::refuse(Origin from, int code, std::string what,
+                                        std::string hint) const {
+  return std::unexpected(Error{.code = code,
+                               .what = std::move(what),
+                               .asked_by = spec_.origins[from],
+                               .hint = std::move(hint)});
+}
+
+bool Compiler::caller_is_privileged() const {
+  constexpr int kSysAdmin = 21;
+  return host_.has_capability(kSysAdmin);
+}
+
+void Compiler::need_guard(Origin from) {
+  if (has_guard_) return;
+  has_guard_ = true;
+  runtime(Op::guard, from);
+}
+
+Result<Plan> Compiler::compile() {
+  if (auto complaints = validate(spec_); !complaints.empty())
+    return std::unexpected(std::move(complaints.front()));
+  if (new_user() && !host_.user_namespaces)
+    return refuse(spec_.find(NamespaceType::user)->from, ENOSPC,
+                  "create a user namespace: this kernel or its administrator forbids them",
+                  "see isle doctor; --share user needs privilege but no user namespace");
+  if (Status status = choose_ids(); !status) return std::unexpected(status.error());
+
+  // Before the clone, on the host's side: cgroups first, so that the child is born in its own;
+  // namespaces to join last, since they may take the privilege for all else away.
+  if (!spec_.keep.empty()) need_guard(spec_.keep.front().from);
+  if (Status status = make_cgroup(); !status) return std::unexpected(status.error());
+  if (Status status = open_joins(); !status) return std::unexpected(status.error());
+  for (size_t i = 0; i < spec_.mounts.size(); ++i)
+    if (const auto* bind = std::get_if<Bind>(&spec_.mounts[i].what);
+        bind != nullptr && !bind->uid_mappings.empty())
+      idmaps_.emplace_back(i, idmap_userns(*bind, spec_.mounts[i].from));
+  if (spec_.process.apparmor_profile || spec_.process.selinux_label) {
+    proc_ = b_.take();
+    runtime(Op::open, 0, {text("/proc"), sys::bits(sys::OpenFlags::path |
+                                                   sys::OpenFlags::directory |
+                                                   sys::OpenFlags::cloexec), proc_});
+    runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
+  }
+  if (joins_in_runtime()) runtime_joins();
+
+  b_.header.clone_step = static_cast<uint16_t>(b_.step_count());
+  const NamespaceWish* user = spec_.find(NamespaceType::user);
+  runtime(Op::clone3, user != nullptr ? user->from : Origin{0},
+          {sys::bits(clone_flags()), cgroup_});
+
+  // Both sides now run at once. Init makes what needs no ids while the runtime writes them.
+  runtime_writes_ids();
+  attach_cgroup();
+  if (Status status = host_side_settings(); !status) return std::unexpected(status.error());
+
+  if (spec_.process.die_with_parent.value) {
+    constexpr uint64_t kSigkill = 9;
+    init(Op::prctl, spec_.process.die_with_parent.from,
+         {static_cast<uint64_t>(sys::Prctl::set_pdeathsig), kSigkill});
+    init(Op::alive, spec_.process.die_with_parent.from);  // it may have died before the prctl
+  }
+  if (!joins_in_runtime()) init_joins();
+  init_gets_ids();
+  time_namespace();
+  if (Status status = keep_namespaces(); !status) return std::unexpected(status.error());
+  names();
+  write_sysctl();
+
+  if (Status status = open_root(); !status) return std::unexpected(status.error());
+  if (Status status = mount_all(); !status) return std::unexpected(status.error());
+  // A terminal of the sandbox's own devpts, while the way there is still by descriptor.
+  if (spec_.process.terminal.value) terminal(Actor::init);
+  enter_root();
+  if (spec_.loopback_up.value && creates(NamespaceType::network))
+    init(Op::link_up, spec_.loopback_up.from, {text("lo")});
+
+  if (runtime_has_late_steps_) {
+    runtime(Op::post, 0, {static_cast<uint64_t>(Point::runtime_done)});
+    init(Op::await, 0, {static_cast<uint64_t>(Point::runtime_done)});
+  }
+  if (spec_.process.terminal.value) {
+    runtime(Op::receive_fd, spec_.process.terminal.from, {console_});
+    b_.header.console_register = static_cast<uint8_t>(console_);
+  }
+  Actor actor = Actor::init;
+  if (spec_.process.init.value) {
+    init(Op::spawn, spec_.process.init.from);
+    init(Op::reap, spec_.process.init.from);
+    actor = Actor::command;
+  }
+  if (Status status = finish_process(actor); !status) return std::unexpected(status.error());
+
+  if (b_.out_of_registers())
+    return fail(ENFILE, "plan: more descriptors at once than a plan has registers");
+  constexpr size_t kMostSteps = 0xfff0;
+  if (b_.step_count() > kMostSteps)
+    return fail(E2BIG, fmt::format("plan: {} steps; at most {}", b_.step_count(), kMostSteps));
+  Plan plan = b_.finish(spec_.origins);
+  return plan;
+}
+
+}  // namespace plan
+
+Result<Plan> compile(const Spec& spec, const Host& host) {
+  return plan::Compiler(spec, host).compile();
+}
+
+}  // namespace isle

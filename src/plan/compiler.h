@@ -1,0 +1,142 @@
+// What the parts of compile() share. A file a concern: compile.cc the order of things, ids.cc,
+// namespaces.cc, root.cc, mounts.cc, cgroup.cc, process.cc.
+//
+// Each part adds its steps to the one list; all that the order depends on stands in compile.cc.
+#pragma once
+
+#include "isle/host.h"
+#include "isle/plan.h"
+#include "isle/spec.h"
+#include "plan/builder.h"
+#include "sys/abi.h"
+
+namespace isle::plan {
+
+/// How the maps of a new user namespace get there.
+struct IdPlan {
+  IdMap uid_map;
+  IdMap gid_map;
+  bool by_init = false;         ///< init writes its own single-id maps; no rendezvous.
+  bool uid_by_program = false;  ///< newuidmap, newgidmap
+  bool gid_by_program = false;
+  bool deny_setgroups = false;
+  Origin uid_from = 0;
+  Origin gid_from = 0;
+};
+
+/// A file system mounted so far and the register that still refers to it.
+struct Mounted {
+  std::string destination;
+  Register fd = kNone;
+};
+
+/// The MS_* bit of a propagation type, 0 for unchanged.
+uint64_t propagation_bits(Propagation propagation);
+
+class Compiler {
+ public:
+  Compiler(const Spec& spec, const Host& host) : spec_(spec), host_(host) {}
+  Result<Plan> compile();
+
+ private:
+  // ids.cc
+  Status choose_ids();
+  void runtime_writes_ids();
+  void init_gets_ids();
+  void set_identity(Actor actor);
+  [[nodiscard]] uint32_t inside_uid() const;
+  [[nodiscard]] uint32_t inside_gid() const;
+  [[nodiscard]] bool may_set_groups() const;
+
+  // namespaces.cc
+  [[nodiscard]] sys::CloneFlags clone_flags() const;
+  Status open_joins();
+  void runtime_joins();
+  void init_joins();
+  void time_namespace();
+  void names();
+  Status keep_namespaces();
+  void write_sysctl();
+  Register join_register(NamespaceType type) const;
+  [[nodiscard]] bool joins_in_runtime() const;
+
+  // root.cc
+  Status open_root();
+  Status overlay(const Overlay& wish, Origin from, Register out);
+  void submounts(Origin from);
+  void enter_root();
+
+  // mounts.cc
+  Status mount_all();
+  Status apply(const FsOperation& op, const Bind& bind);
+  Status apply(const FsOperation& op, const FileSystem& fs);
+  Status apply(const FsOperation& op, const Overlay& wish);
+  Status apply(const FsOperation& op, const Dev& dev);
+  Status apply(const FsOperation& op, const CoverProc& cover);
+  Status apply(const FsOperation& op, const MakeDirectory& make);
+  Status apply(const FsOperation& op, const MakeSymlink& make);
+  Status apply(const FsOperation& op, const MakeFile& make);
+  Status apply(const FsOperation& op, const MakeDevice& make);
+  Status apply(const FsOperation& op, const Remount& remount);
+  Status apply(const FsOperation& op, const Mask& mask);
+  void attach(Register mount, Register dir, std::string_view path, bool directory, Origin from);
+  Register new_file_system(std::string_view type, std::string_view source,
+                           std::span<const std::pair<std::string, std::string>> options,
+                           uint64_t attributes, Origin from);
+  void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
+  void device_node(Register dev, const char* name, uint32_t major, uint32_t minor, Origin from);
+  Register idmap_userns(const Bind& bind, Origin from);
+  [[nodiscard]] Register mounted_at(std::string_view destination) const;
+
+  // cgroup.cc
+  Status make_cgroup();
+  void attach_cgroup();
+  Status cgroup_v1(const Resources& wish);
+  Status cgroup_v2(const Resources& wish);
+
+  // process.cc
+  Status host_side_settings();
+  void terminal(Actor actor);
+  Status finish_process(Actor actor);
+  void privileges(Actor actor);
+  void descriptors(Actor actor);
+  void working_directory(Actor actor);
+  void execute(Actor actor);
+  [[nodiscard]] uint64_t target_capabilities() const;
+
+  // What several parts need.
+  uint64_t text(std::string_view t) { return b_.text(t); }
+  Step& init(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
+    return b_.add(Actor::init, op, from, args);
+  }
+  Step& runtime(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
+    return b_.add(Actor::runtime, op, from, args);
+  }
+  Step& undo(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
+    return b_.add(Actor::undo, op, from, args);
+  }
+  /// The first undo of a plan needs somebody to do it: the guard, before the deed itself.
+  void need_guard(Origin from);
+  [[nodiscard]] std::unexpected<Error> refuse(Origin from, int code, std::string what,
+                                              std::string hint = {}) const;
+  [[nodiscard]] bool creates(NamespaceType type) const { return spec_.creates(type); }
+  [[nodiscard]] bool new_user() const { return creates(NamespaceType::user); }
+  [[nodiscard]] bool caller_is_privileged() const;
+
+  const Spec& spec_;
+  const Host& host_;
+  Builder b_;
+  IdPlan ids_;
+  Register root_ = kNone;       ///< The directory all destinations are below.
+  Register cgroup_ = kNone;     ///< v2 directory to clone into.
+  Register proc_ = kNone;       ///< The host's /proc, where something writes to it later.
+  Register console_ = kNone;    ///< (runtime) master received from init.
+  std::vector<Mounted> mounted_;
+  std::vector<std::pair<NamespaceType, Register>> joins_;
+  std::vector<std::string> v1_directories_;
+  bool has_guard_ = false;
+  bool runtime_has_late_steps_ = false;
+  std::vector<std::pair<size_t, Register>> idmaps_;
+};
+
+}  // namespace isle::plan

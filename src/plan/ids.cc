@@ -1,0 +1,154 @@
+// Who the sandbox's processes are: the maps of its user namespace, who writes them, and the switch
+// to the ids asked for. Kernel: kernel/user_namespace.c, new_idmap_permitted().
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+constexpr int kCapSetgid = 6;
+constexpr int kCapSetuid = 7;
+constexpr uint32_t kOverflowId = 65534;
+
+/// Every id the caller has, as it is.
+IdMap identity(const IdMap& own) {
+  if (own.empty()) return {{0, 0, 0xffffffff}};
+  IdMap map;
+  for (const IdMapping& line : own) map.push_back({line.container_id, line.container_id, line.size});
+  return map;
+}
+
+bool is_single(const IdMap& map, uint32_t own) {
+  return map.size() == 1 && map[0].size == 1 && map[0].host_id == own;
+}
+
+std::vector<std::string> program_arguments(const IdMap& map) {
+  std::vector<std::string> arguments;
+  for (const IdMapping& line : map)
+    for (const uint32_t number : {line.container_id, line.host_id, line.size})
+      arguments.push_back(std::to_string(number));
+  return arguments;
+}
+
+}  // namespace
+
+Status Compiler::choose_ids() {
+  if (!new_user()) return {};
+  ids_.uid_from = spec_.uid_mappings ? spec_.uid_mappings->from : spec_.map_auto.from;
+  ids_.gid_from = spec_.gid_mappings ? spec_.gid_mappings->from : spec_.map_auto.from;
+  const bool can_map = host_.has_capability(kCapSetuid) && host_.has_capability(kCapSetgid);
+  const bool has_programs = !host_.newuidmap.empty() && !host_.newgidmap.empty();
+  const bool has_ranges = !host_.subuid.empty() && !host_.subgid.empty();
+  if (spec_.map_auto.value && (!has_ranges || (!can_map && !has_programs)))
+    return refuse(spec_.map_auto.from, 0,
+                  fmt::format("map subordinate ids: {}",
+                              !has_ranges ? fmt::format("/etc/subuid and /etc/subgid grant none "
+                                                        "to uid {}", host_.uid)
+                                          : "newuidmap and newgidmap are not installed"),
+                  !has_ranges ? "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+                                "USER grants a range"
+                              : "install the package uidmap");
+  const bool ranges = spec_.map_auto.value ||
+                      (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
+  const auto choose = [&](const Wish<IdMap>& wish, uint32_t own, const IdMap& own_map,
+                          const std::vector<SubIdRange>& sub) -> IdMap {
+    if (wish) return wish->value;
+    if (ranges) return map_around(own, sub);
+    if (can_map) return identity(own_map);
+    return {{own, own, 1}};
+  };
+  ids_.uid_map = choose(spec_.uid_mappings, host_.uid, host_.own_uid_map, host_.subuid);
+  ids_.gid_map = choose(spec_.gid_mappings, host_.gid, host_.own_gid_map, host_.subgid);
+  if (can_map) return {};
+
+  const bool uid_single = is_single(ids_.uid_map, host_.uid);
+  const bool gid_single = is_single(ids_.gid_map, host_.gid);
+  ids_.uid_by_program = !uid_single;
+  ids_.gid_by_program = !gid_single;
+  ids_.deny_setgroups = gid_single;
+  ids_.by_init = uid_single && gid_single;
+  if (!ids_.by_init && !has_programs)
+    return refuse(ids_.uid_by_program ? ids_.uid_from : ids_.gid_from, EPERM,
+                  fmt::format("map ids other than {}: only newuidmap and newgidmap may do that "
+                              "for an ordinary user, and they are not installed", host_.uid),
+                  "install the package uidmap");
+  return {};
+}
+
+void Compiler::runtime_writes_ids() {
+  if (!new_user() || ids_.by_init) return;
+  if (ids_.deny_setgroups)
+    runtime(Op::write_child, ids_.gid_from, {text("setgroups"), text("deny")});
+  const auto write = [&](const char* file, bool by_program, const std::string& program,
+                         const IdMap& map, Origin from) {
+    if (by_program) {
+      const std::vector<std::string> arguments = program_arguments(map);
+      const uint64_t list = b_.list(arguments);
+      runtime(Op::map_program, from, {text(program), list, b_.scratch(arguments.size() + 3)});
+    } else {
+      runtime(Op::write_child, from, {text(file), text(to_text(map))});
+    }
+  };
+  write("uid_map", ids_.uid_by_program, host_.newuidmap, ids_.uid_map, ids_.uid_from);
+  write("gid_map", ids_.gid_by_program, host_.newgidmap, ids_.gid_map, ids_.gid_from);
+  runtime(Op::post, 0, {static_cast<uint64_t>(Point::ids_ready)});
+}
+
+uint32_t Compiler::inside_uid() const {
+  return new_user() ? to_container(ids_.uid_map, host_.uid).value_or(kOverflowId) : host_.uid;
+}
+uint32_t Compiler::inside_gid() const {
+  return new_user() ? to_container(ids_.gid_map, host_.gid).value_or(kOverflowId) : host_.gid;
+}
+
+bool Compiler::may_set_groups() const {
+  return new_user() ? !ids_.deny_setgroups : host_.has_capability(kCapSetgid);
+}
+
+void Compiler::init_gets_ids() {
+  if (!new_user()) return;
+  if (ids_.by_init) {
+    init(Op::write_file, ids_.gid_from, {text("/proc/self/setgroups"), text("deny")});
+    init(Op::write_file, ids_.uid_from,
+         {text("/proc/self/uid_map"), text(to_text(ids_.uid_map))});
+    init(Op::write_file, ids_.gid_from,
+         {text("/proc/self/gid_map"), text(to_text(ids_.gid_map))});
+  } else {
+    init(Op::await, 0, {static_cast<uint64_t>(Point::ids_ready)});
+  }
+  // What is made for the sandbox belongs to its root where it has one.
+  if (to_host(ids_.gid_map, 0) && inside_gid() != 0) init(Op::setresgid, ids_.gid_from, {0});
+  if (to_host(ids_.uid_map, 0) && inside_uid() != 0) init(Op::setresuid, ids_.uid_from, {0});
+}
+
+void Compiler::set_identity(Actor actor) {
+  const User& user = spec_.process.user;
+  const bool root_inside = new_user() && to_host(ids_.uid_map, 0);
+  const bool root_group_inside = new_user() && to_host(ids_.gid_map, 0);
+  const uint32_t uid_now = root_inside ? 0 : inside_uid();
+  const uint32_t gid_now = root_group_inside ? 0 : inside_gid();
+  const uint32_t uid = user.uid ? user.uid->value : inside_uid();
+  const uint32_t gid = user.gid ? user.gid->value : inside_gid();
+
+  if (user.additional_gids) {
+    const std::vector<uint32_t>& groups = user.additional_gids->value;
+    b_.add(actor, Op::setgroups, user.additional_gids->from,
+           {b_.blob(groups.data(), groups.size() * sizeof(uint32_t))});
+  } else if ((user.uid || user.gid) && may_set_groups()) {
+    b_.add(actor, Op::setgroups, user.uid ? user.uid->from : user.gid->from,
+           {b_.blob(nullptr, 0)});  // the caller's groups are not the new user's
+  }
+  if (gid != gid_now) b_.add(actor, Op::setresgid, user.gid ? user.gid->from : Origin{0}, {gid});
+  if (uid != uid_now) {
+    // Capabilities that were asked for have to outlive the change from 0.
+    if (target_capabilities() != 0)
+      b_.add(actor, Op::prctl, spec_.process.capabilities ? spec_.process.capabilities->from : Origin{0},
+             {static_cast<uint64_t>(sys::Prctl::set_keepcaps), 1});
+    b_.add(actor, Op::setresuid, user.uid ? user.uid->from : Origin{0}, {uid});
+  }
+}
+
+}  // namespace isle::plan

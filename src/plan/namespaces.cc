@@ -1,0 +1,178 @@
+// Which namespaces are new, which are joined and by whom, and what is set inside new ones.
+#include <fmt/format.h>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+/// For plans only: the name under /proc/PID/ns, and the CLONE flag.
+struct TypeRow {
+  NamespaceType type;
+  const char* file;
+  sys::CloneFlags flag;
+};
+// Order of joining. Mount last of these: it takes the host's paths away.
+constexpr TypeRow kTypes[] = {
+    {NamespaceType::user, "user", sys::CloneFlags::newuser},
+    {NamespaceType::cgroup, "cgroup", sys::CloneFlags::newcgroup},
+    {NamespaceType::ipc, "ipc", sys::CloneFlags::newipc},
+    {NamespaceType::uts, "uts", sys::CloneFlags::newuts},
+    {NamespaceType::network, "net", sys::CloneFlags::newnet},
+    {NamespaceType::pid, "pid", sys::CloneFlags::newpid},
+    {NamespaceType::time, "time", sys::CloneFlags::newtime},
+    {NamespaceType::mount, "mnt", sys::CloneFlags::newns},
+};
+
+const TypeRow& row(NamespaceType type) {
+  for (const TypeRow& entry : kTypes)
+    if (entry.type == type) return entry;
+  return kTypes[0];
+}
+
+}  // namespace
+
+/// All new namespaces at once; but the time namespace is entered only by children (or execve), and
+/// its offsets must be written before, so init unshares that one.
+sys::CloneFlags Compiler::clone_flags() const {
+  auto flags = sys::CloneFlags::none;
+  for (const TypeRow& entry : kTypes)
+    if (entry.type != NamespaceType::time && creates(entry.type)) flags |= entry.flag;
+  return flags;
+}
+
+/// A pid namespace is entered by children only, so whoever clones has to join it. With a user
+/// namespace, new namespaces are to be owned by that one: it is joined before the clone, and then
+/// so is everything else, for privilege over the others may come or go with it.
+bool Compiler::joins_in_runtime() const {
+  const auto joins = [this](NamespaceType type) {
+    const NamespaceWish* wish = spec_.find(type);
+    return wish != nullptr && wish->joins();
+  };
+  return joins(NamespaceType::user) || joins(NamespaceType::pid);
+}
+
+Status Compiler::open_joins() {
+  for (const NamespaceWish& wish : spec_.namespaces) {
+    if (!wish.joins()) continue;
+    const Register fd = b_.take();
+    if (wish.fd >= 0) {
+      runtime(Op::use_fd, wish.from, {static_cast<uint64_t>(wish.fd), fd});
+    } else {
+      const FileFact fact = host_.file(wish.path);
+      if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+        return refuse(wish.from, fact.error,
+                      fmt::format("join the {} namespace \"{}\"", row(wish.type).file, wish.path));
+      runtime(Op::open, wish.from,
+              {text(wish.path), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
+    }
+    joins_.emplace_back(wish.type, fd);
+  }
+  return {};
+}
+
+Register Compiler::join_register(NamespaceType type) const {
+  for (const auto& [joined, fd] : joins_)
+    if (joined == type) return fd;
+  return kNone;
+}
+
+void Compiler::runtime_joins() {
+  const auto join = [this](const TypeRow& entry) {
+    const Register fd = join_register(entry.type);
+    if (fd != kNone)
+      runtime(Op::setns, spec_.find(entry.type)->from, {fd, sys::bits(entry.flag)});
+  };
+  // Gaining privilege: user first. Losing it: user last.
+  const bool user_last = caller_is_privileged();
+  if (!user_last) join(kTypes[0]);
+  for (const TypeRow& entry : kTypes)
+    if (entry.type != NamespaceType::user) join(entry);
+  if (user_last) join(kTypes[0]);
+}
+
+void Compiler::init_joins() {
+  for (const TypeRow& entry : kTypes) {
+    const Register fd = join_register(entry.type);
+    if (fd != kNone) init(Op::setns, spec_.find(entry.type)->from, {fd, sys::bits(entry.flag)});
+  }
+}
+
+void Compiler::time_namespace() {
+  if (!creates(NamespaceType::time)) return;
+  const Origin from = spec_.find(NamespaceType::time)->from;
+  constexpr int64_t kSecond = 1'000'000'000;
+  init(Op::unshare, from, {sys::bits(sys::CloneFlags::newtime)});
+  for (const TimeOffset& offset : spec_.time_offsets) {
+    int64_t seconds = offset.offset_ns / kSecond;
+    int64_t rest = offset.offset_ns % kSecond;
+    if (rest < 0) {  // the kernel wants 0 <= nanoseconds
+      rest += kSecond;
+      --seconds;
+    }
+    const char* clock =
+        offset.clock == TimeOffset::Clock::monotonic ? "monotonic" : "boottime";
+    init(Op::write_file, offset.from,
+         {text("/proc/self/timens_offsets"), text(fmt::format("{} {} {}", clock, seconds, rest))});
+  }
+  if (host_.exec_enters_time_namespace) return;
+  const Register fd = b_.take();
+  init(Op::open, from,
+       {text("/proc/self/ns/time_for_children"),
+        sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
+  init(Op::setns, from, {fd, sys::bits(sys::CloneFlags::newtime)});
+  b_.release(fd);
+}
+
+void Compiler::names() {
+  if (spec_.hostname) init(Op::sethostname, spec_.hostname->from, {text(spec_.hostname->value)});
+  if (spec_.domainname)
+    init(Op::setdomainname, spec_.domainname->from, {text(spec_.domainname->value)});
+}
+
+void Compiler::write_sysctl() {
+  for (const auto& [key, value] : spec_.sysctl) {
+    std::string path = "/proc/sys/" + key;
+    for (char& c : path)
+      if (c == '.') c = '/';
+    init(Op::write_file, value.from, {text(path), text(value.value)});
+  }
+}
+
+Status Compiler::keep_namespaces() {
+  if (spec_.keep.empty()) return {};
+  runtime_has_late_steps_ = true;
+  if (creates(NamespaceType::time)) {  // init has made it by now
+    init(Op::post, 0, {static_cast<uint64_t>(Point::namespaces_ready)});
+    runtime(Op::await, 0, {static_cast<uint64_t>(Point::namespaces_ready)});
+  }
+  constexpr uint64_t kMode = 0600;
+  for (const KeepWish& wish : spec_.keep) {
+    const FileFact fact = host_.file(wish.path);
+    if (fact.kind == FileKind::directory)
+      return refuse(wish.from, EISDIR,
+                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).file, wish.path),
+                    "name a file; it is made where it is missing");
+    if (!caller_is_privileged())
+      return refuse(wish.from, EPERM,
+                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).file, wish.path),
+                    "binding a namespace to a path needs CAP_SYS_ADMIN in the mount namespace");
+    const bool is_new = fact.kind == FileKind::missing;
+    if (is_new) runtime(Op::create_file, wish.from, {text(wish.path), kMode});
+    const char* file = wish.type == NamespaceType::time ? "time_for_children" : row(wish.type).file;
+    runtime(Op::persist, wish.from, {text(file), text(wish.path)});
+    // Undone only when the command never started; not made is nothing to undo.
+    Step& umount = undo(Op::umount, wish.from,
+                        {text(wish.path), sys::bits(sys::UmountFlags::detach)});
+    umount.flags = kOnFailureOnly;
+    umount.pass_over = EINVAL;
+    if (is_new) {
+      Step& unlink = undo(Op::unlink, wish.from, {text(wish.path)});
+      unlink.flags = kOnFailureOnly;
+      unlink.pass_over = ENOENT;
+    }
+  }
+  return {};
+}
+
+}  // namespace isle::plan

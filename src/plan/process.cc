@@ -1,0 +1,211 @@
+// What the command's process is: its settings, terminal, privileges, descriptors, and its execve.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+uint64_t number(sys::Prctl option) { return static_cast<uint64_t>(option); }
+
+/// "NAME=value" -> value.
+std::string_view value_of(const std::vector<std::string>& environment, std::string_view name) {
+  for (const std::string& entry : environment)
+    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name))
+      return std::string_view(entry).substr(name.size() + 1);
+  return {};
+}
+
+/// Where execvp(3) would look.
+std::vector<std::string> candidates(const std::string& command, std::string_view path) {
+  if (command.find('/') != std::string::npos) return {command};
+  if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::vector<std::string> found;
+  while (true) {
+    const size_t colon = path.find(':');
+    const std::string_view directory = path.substr(0, colon);
+    std::string candidate(directory.empty() ? "." : directory);
+    if (candidate.back() != '/') candidate += '/';
+    candidate += command;
+    found.push_back(std::move(candidate));
+    if (colon == std::string_view::npos) return found;
+    path.remove_prefix(colon + 1);
+  }
+}
+
+}  // namespace
+
+uint64_t Compiler::target_capabilities() const {
+  if (!spec_.process.capabilities) return 0;
+  const Capabilities& c = spec_.process.capabilities->value;
+  return c.permitted | c.effective | c.inheritable | c.ambient;
+}
+
+/// Settings that may need privilege over the host's user namespace, which a process in a new one
+/// lacks: so the runtime makes them, for the child, before that one runs anything.
+Status Compiler::host_side_settings() {
+  const ProcessWish& wish = spec_.process;
+  const size_t before = b_.step_count();
+  if (wish.oom_score_adj)
+    runtime(Op::write_child, wish.oom_score_adj->from,
+            {text("oom_score_adj"), text(std::to_string(wish.oom_score_adj->value))});
+  if (wish.nice)
+    runtime(Op::setpriority, wish.nice->from,
+            {static_cast<uint64_t>(static_cast<int64_t>(wish.nice->value))});
+  if (wish.scheduler) {
+    const Scheduler& s = wish.scheduler->value;
+    sys::sched_attr attr;
+    attr.sched_policy = s.policy;
+    attr.sched_flags = s.flags;
+    attr.sched_nice = s.nice;
+    attr.sched_priority = s.priority;
+    attr.sched_runtime = s.runtime_ns;
+    attr.sched_deadline = s.deadline_ns;
+    attr.sched_period = s.period_ns;
+    runtime(Op::sched_setattr, wish.scheduler->from, {b_.blob(&attr, sizeof attr)});
+  }
+  if (wish.io_priority)
+    runtime(Op::ioprio_set, wish.io_priority->from,
+            {static_cast<uint64_t>(wish.io_priority->value)});
+  if (wish.cpus_allowed) {
+    std::vector<uint64_t> mask;
+    for (const int cpu : wish.cpus_allowed->value) {
+      const auto bit = static_cast<size_t>(cpu);
+      if (bit / 64 >= mask.size()) mask.resize(bit / 64 + 1);
+      mask[bit / 64] |= uint64_t{1} << bit % 64;
+    }
+    runtime(Op::sched_setaffinity, wish.cpus_allowed->from,
+            {b_.blob(mask.data(), mask.size() * sizeof(uint64_t))});
+  }
+  for (const Rlimit& limit : wish.rlimits)
+    runtime(Op::prlimit, limit.from,
+            {static_cast<uint64_t>(limit.resource), limit.soft, limit.hard});
+  if (b_.step_count() != before) runtime_has_late_steps_ = true;
+  return {};
+}
+
+/// The pseudoterminal comes from the sandbox's own devpts where it has one, so that its name means
+/// something inside; its slave by TIOCGPTPEER, so that no path inside is trusted.
+void Compiler::terminal(Actor actor) {
+  const Origin from = spec_.process.terminal.from;
+  const Register pts = mounted_at("/dev/pts");
+  const Register master = b_.take();
+  const Register slave = b_.take();
+  console_ = b_.take();
+  const ConsoleSize size =
+      spec_.process.console_size ? spec_.process.console_size->value : ConsoleSize{};
+  b_.add(actor, Op::open_console, from,
+         {pts, text(pts == kNone ? "/dev/ptmx" : "ptmx"), size.rows, size.columns, master, slave});
+  b_.add(actor, Op::send_fd, from, {master});
+  constexpr uint64_t kStandardDescriptors = 3;
+  for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd)
+    b_.add(actor, Op::dup2, from, {slave, fd});
+  b_.release(master);
+  b_.release(slave);
+}
+
+Status Compiler::finish_process(Actor actor) {
+  const ProcessWish& wish = spec_.process;
+  if (wish.terminal.value || wish.new_session.value)
+    b_.add(actor, Op::setsid, wish.terminal.value ? wish.terminal.from : wish.new_session.from);
+  if (wish.terminal.value) {
+    const Register input = b_.take();
+    b_.add(actor, Op::use_fd, wish.terminal.from, {0, input});
+    b_.add(actor, Op::controlling_terminal, wish.terminal.from, {input});
+    b_.release(input);
+  }
+  if (wish.personality)
+    b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
+  privileges(actor);
+  if (spec_.root || wish.umask)
+    b_.add(actor, Op::umask, wish.umask ? wish.umask->from : Origin{0},
+           {wish.umask ? wish.umask->value : host_.umask});
+  working_directory(actor);
+  descriptors(actor);
+  execute(actor);
+  return {};
+}
+
+void Compiler::privileges(Actor actor) {
+  const ProcessWish& wish = spec_.process;
+  const auto label = [&](const Wish<std::string>& text_wish, const char* file,
+                         const std::string& value) {
+    if (text_wish)
+      b_.add(actor, Op::write_in, text_wish->from, {proc_, text(file), text(value)});
+  };
+  if (wish.apparmor_profile)
+    label(wish.apparmor_profile, "self/attr/apparmor/exec",
+          "exec " + wish.apparmor_profile->value);
+  if (wish.selinux_label) label(wish.selinux_label, "self/attr/exec", wish.selinux_label->value);
+
+  const auto load_filter = [&] {
+    if (!wish.seccomp) return;
+    const Seccomp& filter = wish.seccomp->value;
+    b_.add(actor, Op::seccomp, wish.seccomp->from,
+           {b_.blob(filter.instructions.data(), filter.instructions.size() * sizeof(uint64_t)),
+            filter.flags, kNone});
+  };
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there.
+  if (!wish.no_new_privileges.value) load_filter();
+  if (wish.capabilities)
+    b_.add(actor, Op::drop_bounding, wish.capabilities->from, {wish.capabilities->value.bounding});
+  set_identity(actor);
+  if (wish.capabilities) {
+    const Capabilities& c = wish.capabilities->value;
+    b_.add(actor, Op::capset, wish.capabilities->from, {c.effective, c.permitted, c.inheritable});
+    if (c.ambient != 0)
+      b_.add(actor, Op::raise_ambient, wish.capabilities->from, {c.ambient});
+  }
+  // Changed credentials clear the signal asked for at the start (kernel: commit_creds()).
+  if (wish.die_with_parent.value) {
+    constexpr uint64_t kSigkill = 9;
+    b_.add(actor, Op::prctl, wish.die_with_parent.from, {number(sys::Prctl::set_pdeathsig), kSigkill});
+    if (actor == Actor::init) b_.add(actor, Op::alive, wish.die_with_parent.from);
+  }
+  if (wish.no_new_privileges.value) {
+    b_.add(actor, Op::prctl, wish.no_new_privileges.from, {number(sys::Prctl::set_no_new_privs), 1});
+    load_filter();
+  }
+}
+
+void Compiler::working_directory(Actor actor) {
+  const ProcessWish& wish = spec_.process;
+  if (wish.cwd) {
+    b_.add(actor, Op::chdir, wish.cwd->from, {text(wish.cwd->value)});
+  } else if (spec_.root) {
+    // Where the caller is, if that is there too; else "/", where we are.
+    b_.add(actor, Op::chdir, 0, {text(host_.cwd)}).pass_over = ENOENT;
+  }
+}
+
+/// Nothing but 0, 1, 2 and what was asked for reaches the command.
+void Compiler::descriptors(Actor actor) {
+  std::vector<int> kept = spec_.process.pass_fds.value;
+  std::sort(kept.begin(), kept.end());
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+  const uint64_t cloexec = sys::bits(sys::CloseRange::cloexec);
+  uint64_t first = 3;
+  for (const int fd : kept) {
+    const auto keep = static_cast<uint64_t>(fd);
+    if (keep < first) continue;
+    if (keep > first) b_.add(actor, Op::close_range, 0, {first, keep - 1, cloexec});
+    first = keep + 1;
+  }
+  b_.add(actor, Op::close_range, spec_.process.pass_fds.from, {first, 0xffffffff, cloexec});
+}
+
+void Compiler::execute(Actor actor) {
+  const ProcessWish& wish = spec_.process;
+  const std::vector<std::string>& environment = wish.env ? wish.env->value : host_.environment;
+  const std::vector<std::string>& args = wish.args.value;
+  const std::vector<std::string> paths = candidates(args.front(), value_of(environment, "PATH"));
+  const uint64_t path_list = b_.list(paths);
+  const uint64_t arg_list = b_.list(args);
+  const uint64_t env_list = b_.list(environment);
+  b_.add(actor, Op::execve, wish.args.from,
+         {path_list, arg_list, env_list, b_.scratch(args.size() + environment.size() + 2)});
+}
+
+}  // namespace isle::plan

@@ -1,0 +1,190 @@
+// The new root: a detached copy of a tree (or an overlay on it), attached over "/" of the sandbox's
+// own mount namespace, filled, and pivoted to. Attached there because that needs no directory to
+// mount on and hides nothing: an absolute path of this process still starts below it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+constexpr uint64_t kAttach = sys::bits(sys::MoveMount::f_empty_path);
+constexpr auto kClone = sys::OpenTree::clone | sys::OpenTree::cloexec;
+constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
+constexpr uint64_t kWholeTree = sys::bits(sys::AtFlags::empty_path | sys::AtFlags::recursive);
+
+/// In lowerdir= a colon separates and a backslash escapes.
+std::string escape_layer(std::string_view path) {
+  std::string escaped;
+  for (const char c : path) {
+    if (c == ':' || c == '\\' || c == ',') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+bool is_below(std::string_view path, std::string_view top) {
+  if (top == "/") return path.size() > 1;
+  return path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
+}
+
+}  // namespace
+
+uint64_t propagation_bits(Propagation propagation) {
+  switch (propagation) {
+    case Propagation::unchanged: return 0;
+    case Propagation::private_: return sys::bits(sys::MountFlags::private_);
+    case Propagation::slave: return sys::bits(sys::MountFlags::slave);
+    case Propagation::shared: return sys::bits(sys::MountFlags::shared);
+    case Propagation::unbindable: return sys::bits(sys::MountFlags::unbindable);
+  }
+  return 0;
+}
+
+Status Compiler::open_root() {
+  const NamespaceWish* mount = spec_.find(NamespaceType::mount);
+  const uint64_t whole = sys::bits(sys::AtFlags::recursive);
+  if (!spec_.root) {
+    const Propagation wish =
+        spec_.mount_propagation ? spec_.mount_propagation->value : Propagation::private_;
+    if (mount != nullptr && !mount->joins() && wish != Propagation::unchanged)
+      init(Op::mount_setattr, spec_.mount_propagation ? spec_.mount_propagation->from : mount->from,
+           {kNone, text("/"), whole, 0, 0, propagation_bits(wish), kNone});
+    if (spec_.mounts.empty()) return {};
+    root_ = b_.take();
+    init(Op::open, 0, {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
+                                            sys::OpenFlags::cloexec), root_});
+    return {};
+  }
+
+  const Root& root = *spec_.root;
+  const FileFact fact = host_.file(root.path);
+  if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+    return refuse(root.from, fact.error, fmt::format("use \"{}\" as root", root.path));
+  if (fact.kind != FileKind::directory && fact.kind != FileKind::unknown)
+    return refuse(root.from, ENOTDIR, fmt::format("use \"{}\" as root", root.path),
+                  "--root takes a directory tree");
+  // Nothing we mount may reach the host. A mount namespace with a new owner comes with its mounts
+  // made slaves (kernel: copy_tree() with CL_SHARED_TO_SLAVE); else that is for us to do.
+  if (!new_user())
+    init(Op::mount_setattr, root.from,
+         {kNone, text("/"), whole, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
+
+  root_ = b_.take();
+  if (root.overlay) {
+    Overlay layers = *root.overlay;
+    if (layers.lower.empty()) layers.lower = {root.path};
+    if (Status status = overlay(layers, root.from, root_); !status) return status;
+  } else {
+    init(Op::open_tree, root.from,
+         {kNone, text(root.path), sys::bits(kClone | sys::OpenTree::recursive), root_});
+    init(Op::mount_setattr, root.from,
+         {root_, 0, kWholeTree, root.attributes, 0, propagation_bits(root.propagation), kNone});
+  }
+  init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
+  // What is made on the way has the mode it is asked for; the last step but a few sets the mask.
+  init(Op::umask, 0, {0});
+  if (root.overlay) submounts(root.from);
+  return {};
+}
+
+/// An overlay's lower layer is one file system; what is mounted on it is put back, as it is
+/// without the overlay. What a later operation mounts over is left out.
+void Compiler::submounts(Origin from) {
+  const std::string& top = spec_.root->path;
+  std::vector<std::string> done;
+  for (const std::string& point : host_.mount_points) {
+    if (!is_below(point, top)) continue;
+    const std::string inside = top == "/" ? point : point.substr(top.size());
+    const auto covers = [&](const std::string& other) {
+      return other == inside || is_below(inside, other);
+    };
+    const bool replaced =
+        std::any_of(spec_.mounts.begin(), spec_.mounts.end(), [&](const FsOperation& op) {
+          return covers(op.destination) && !std::holds_alternative<CoverProc>(op.what) &&
+                 !std::holds_alternative<Remount>(op.what) &&
+                 !std::holds_alternative<MakeDirectory>(op.what);
+        });
+    if (replaced || std::any_of(done.begin(), done.end(), covers)) continue;
+    done.push_back(inside);
+    const Register tree = b_.take();
+    init(Op::open_tree, from,
+         {kNone, text(point), sys::bits(kClone | sys::OpenTree::recursive), tree});
+    init(Op::mount_setattr, from,
+         {tree, 0, kWholeTree,
+          sys::bits(sys::MountAttr::rdonly | sys::MountAttr::nosuid | sys::MountAttr::nodev), 0,
+          propagation_bits(Propagation::private_), kNone});
+    attach(tree, root_, inside, true, from);
+    b_.release(tree);
+  }
+}
+
+/// overlayfs takes its layers by path. Those in memory have none on the host, so a tmpfs goes over
+/// "/" of our own mount namespace for the moment and its paths are told relative to it.
+Status Compiler::overlay(const Overlay& wish, Origin from, Register out) {
+  std::string lower;
+  for (const std::string& layer : wish.lower) {
+    const FileFact fact = host_.file(layer);
+    if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer));
+    if (!lower.empty()) lower += ':';
+    lower += escape_layer(layer);
+  }
+  if (new_user() && !host_.overlay_in_user_namespace)
+    return refuse(from, EPERM, "overlay in a user namespace: Linux 5.11 and later only",
+                  "as root, --share user");
+  constexpr uint64_t kMode = 0755;
+  std::string upper = wish.upper;
+  std::string work = wish.work;
+  if (upper.empty()) {
+    const std::pair<std::string, std::string> options[] = {{"mode", "0755"}};
+    const Register memory = new_file_system("tmpfs", "isle", options, 0, from);
+    init(Op::move_mount, from, {memory, kNone, text("/"), kAttach});
+    init(Op::fchdir, from, {memory});
+    const Register made = b_.take();
+    for (const char* name : {"upper", "work"})
+      init(Op::make_dir_in, from, {memory, text(name), kMode, made});
+    b_.release(made);
+    b_.release(memory);
+    upper = "upper";
+    work = "work";
+  } else {
+    for (const std::string* directory : {&upper, &work})
+      if (host_.file(*directory).kind == FileKind::missing) {
+        Step& step = init(Op::mkdir, from, {text(*directory), kMode});
+        step.pass_over = EEXIST;
+      }
+  }
+  std::vector<std::pair<std::string, std::string>> options = {
+      {"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}};
+  if (new_user()) options.emplace_back("userxattr", "");
+  const Register mount =
+      new_file_system("overlay", "isle", options,
+                      wish.attributes.set | sys::bits(sys::MountAttr::nodev), from);
+  // Into the register that was asked for.
+  Step& fsmount = b_.step(b_.step_count() - 1);
+  fsmount.arg[2] = out;
+  b_.release(mount);
+  return {};
+}
+
+void Compiler::enter_root() {
+  if (!spec_.root) return;
+  const Root& root = *spec_.root;
+  if (root.read_only)
+    init(Op::mount_setattr, root.from,
+         {root_, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly), 0, 0, kNone});
+  init(Op::fchdir, root.from, {root_});
+  if (root.pivot) {
+    // pivot_root(".", ".") leaves the old root over the new one, where "." still names it.
+    init(Op::pivot_root, root.from, {text("."), text(".")});
+    init(Op::umount, root.from, {text("."), sys::bits(sys::UmountFlags::detach)});
+  } else {
+    init(Op::chroot, root.from, {text(".")});
+  }
+  init(Op::chdir, root.from, {text("/")});
+}
+
+}  // namespace isle::plan

@@ -1,0 +1,199 @@
+// Spec's small questions, and all that can be wrong with one in itself.
+#include "isle/spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace isle {
+namespace {
+
+constexpr uint32_t kNoId = 0xffffffff;  // (uid_t)-1 means "unchanged" to the kernel
+constexpr size_t kMostMappings = 340;
+constexpr size_t kHostNameMax = 64;
+constexpr int kMostCpus = 8192;
+
+const char* name_of(NamespaceType type) {
+  constexpr const char* kNames[kNamespaceTypes] = {"cgroup", "ipc",  "mount", "network",
+                                                   "pid",    "time", "user",  "uts"};
+  return kNames[static_cast<size_t>(type)];
+}
+
+/// Collects complaints; each names who asked.
+class Complaints {
+ public:
+  explicit Complaints(const Spec& spec) : spec_(spec) {}
+  void add(Origin from, std::string what, std::string hint = {}) {
+    found_.push_back({.what = std::move(what),
+                      .asked_by = from < spec_.origins.size() ? spec_.origins[from] : "",
+                      .hint = std::move(hint)});
+  }
+  std::vector<Error> take() { return std::move(found_); }
+
+ private:
+  const Spec& spec_;
+  std::vector<Error> found_;
+};
+
+void check_namespaces(const Spec& spec, Complaints& bad) {
+  bool seen[kNamespaceTypes] = {};
+  for (const NamespaceWish& wish : spec.namespaces) {
+    bool& before = seen[static_cast<size_t>(wish.type)];
+    if (before) bad.add(wish.from, fmt::format("{} namespace: named twice", name_of(wish.type)));
+    before = true;
+  }
+  for (const KeepWish& wish : spec.keep)
+    if (!spec.creates(wish.type))
+      bad.add(wish.from, fmt::format("keep the {0} namespace: no new {0} namespace is made",
+                                     name_of(wish.type)));
+  const auto needs = [&](NamespaceType type, Origin from, const char* what) {
+    if (spec.find(type) == nullptr)
+      bad.add(from, fmt::format("{}: needs a {} namespace of its own", what, name_of(type)));
+  };
+  if (spec.hostname) needs(NamespaceType::uts, spec.hostname->from, "hostname");
+  if (spec.domainname) needs(NamespaceType::uts, spec.domainname->from, "domainname");
+  if (!spec.mounts.empty()) needs(NamespaceType::mount, spec.mounts.front().from, "mounts");
+  if (spec.root) needs(NamespaceType::mount, spec.root->from, "a root of its own");
+  for (const TimeOffset& offset : spec.time_offsets)
+    if (!spec.creates(NamespaceType::time))
+      bad.add(offset.from, "time offset: needs a new time namespace");
+  if (spec.loopback_up.value && spec.find(NamespaceType::network) == nullptr)
+    bad.add(spec.loopback_up.from, "loopback device up: needs a network namespace of its own");
+  for (const auto* name : {&spec.hostname, &spec.domainname})
+    if (*name && (*name)->value.size() > kHostNameMax)
+      bad.add((*name)->from, fmt::format("\"{}\": longer than {} bytes", (*name)->value,
+                                         kHostNameMax));
+}
+
+void check_id_map(const Wish<IdMap>& wish, const char* name, const Spec& spec, Complaints& bad) {
+  if (!wish) return;
+  if (!spec.creates(NamespaceType::user))
+    bad.add(wish->from, fmt::format("{} map: needs a new user namespace", name));
+  if (wish->value.empty()) bad.add(wish->from, fmt::format("{} map: is empty", name));
+  if (wish->value.size() > kMostMappings)
+    bad.add(wish->from, fmt::format("{} map: {} lines; the kernel takes {}", name,
+                                    wish->value.size(), kMostMappings));
+  const auto overlaps = [](uint64_t a, uint64_t b, uint64_t a_size, uint64_t b_size) {
+    return a < b + b_size && b < a + a_size;
+  };
+  for (size_t i = 0; i < wish->value.size(); ++i) {
+    const IdMapping& a = wish->value[i];
+    const uint64_t end = uint64_t{std::max(a.container_id, a.host_id)} + a.size;
+    if (a.size == 0 || end > kNoId)
+      bad.add(wish->from, fmt::format("{} map {}:{}:{}: {}", name, a.container_id, a.host_id,
+                                      a.size, a.size == 0 ? "has no ids" : "goes past 4294967294"));
+    for (size_t j = 0; j < i; ++j) {
+      const IdMapping& b = wish->value[j];
+      if (overlaps(a.container_id, b.container_id, a.size, b.size) ||
+          overlaps(a.host_id, b.host_id, a.size, b.size))
+        bad.add(wish->from, fmt::format("{} map: {}:{}:{} and {}:{}:{} overlap", name,
+                                        b.container_id, b.host_id, b.size, a.container_id,
+                                        a.host_id, a.size));
+    }
+  }
+}
+
+void check_inside_id(const Wish<uint32_t>& id, const Wish<IdMap>& map, const char* name,
+                     Complaints& bad) {
+  if (!id) return;
+  if (id->value == kNoId) {
+    bad.add(id->from, fmt::format("{} 4294967295: is no id (the kernel reads it as \"unchanged\")",
+                                  name));
+  } else if (map && !to_host(map->value, id->value)) {
+    bad.add(id->from, fmt::format("{} {}: is not mapped in the user namespace", name, id->value),
+            fmt::format("add it with --map-{}", name));
+  }
+}
+
+void check_process(const Spec& spec, Complaints& bad) {
+  const ProcessWish& process = spec.process;
+  if (process.args.value.empty() || process.args.value.front().empty())
+    bad.add(process.args.from, "nothing to execute: the command is empty");
+  check_inside_id(process.user.uid, spec.uid_mappings, "uid", bad);
+  check_inside_id(process.user.gid, spec.gid_mappings, "gid", bad);
+  if (process.cwd && !process.cwd->value.starts_with('/'))
+    bad.add(process.cwd->from, fmt::format("working directory \"{}\": must be absolute",
+                                           process.cwd->value));
+  for (const Rlimit& limit : process.rlimits)
+    if (limit.soft > limit.hard)
+      bad.add(limit.from, fmt::format("rlimit: soft {} is above hard {}", limit.soft, limit.hard));
+  if (process.oom_score_adj &&
+      (process.oom_score_adj->value < -1000 || process.oom_score_adj->value > 1000))
+    bad.add(process.oom_score_adj->from,
+            fmt::format("oom score adjustment {}: must be -1000 to 1000",
+                        process.oom_score_adj->value));
+  if (process.cpus_allowed)
+    for (const int cpu : process.cpus_allowed->value)
+      if (cpu < 0 || cpu >= kMostCpus)
+        bad.add(process.cpus_allowed->from,
+                fmt::format("cpu {}: must be 0 to {}", cpu, kMostCpus - 1));
+  for (const int fd : process.pass_fds.value)
+    if (fd < 0) bad.add(process.pass_fds.from, fmt::format("descriptor {}: is negative", fd));
+  if (process.init.value && !spec.creates(NamespaceType::pid))
+    bad.add(process.init.from, "init: needs a new pid namespace, whose pid 1 it is to be");
+  if (process.capabilities) {
+    const Capabilities& c = process.capabilities->value;
+    if ((c.effective & ~c.permitted) != 0)
+      bad.add(process.capabilities->from, "capabilities: effective ones that are not permitted");
+    if ((c.ambient & ~(c.permitted & c.inheritable)) != 0)
+      bad.add(process.capabilities->from,
+              "capabilities: ambient ones that are not both permitted and inheritable");
+  }
+}
+
+void check_paths(const Spec& spec, Complaints& bad) {
+  for (const FsOperation& op : spec.mounts)
+    if (!op.destination.starts_with('/'))
+      bad.add(op.from, fmt::format("destination \"{}\": must be absolute", op.destination));
+}
+
+/// A text with a NUL byte would end early in a system call: refused, never cut.
+void check_nul(const Spec& spec, Complaints& bad) {
+  const auto check = [&](const std::string& text, Origin from) {
+    if (text.find('\0') != std::string::npos)
+      bad.add(from, fmt::format("\"{}\": has a NUL byte in it", text.c_str()));
+  };
+  for (const std::string& arg : spec.process.args.value) check(arg, spec.process.args.from);
+  if (spec.process.env)
+    for (const std::string& entry : spec.process.env->value) check(entry, spec.process.env->from);
+  for (const FsOperation& op : spec.mounts) {
+    check(op.destination, op.from);
+    if (const auto* bind = std::get_if<Bind>(&op.what)) check(bind->source, op.from);
+  }
+  if (spec.root) check(spec.root->path, spec.root->from);
+  for (const auto* wish : {&spec.hostname, &spec.domainname, &spec.process.cwd})
+    if (*wish) check((*wish)->value, (*wish)->from);
+}
+
+}  // namespace
+
+Origin Spec::add_origin(std::string text) {
+  const auto found = std::find(origins.begin(), origins.end(), text);
+  if (found != origins.end()) return static_cast<Origin>(found - origins.begin());
+  origins.push_back(std::move(text));
+  return static_cast<Origin>(origins.size() - 1);
+}
+
+const NamespaceWish* Spec::find(NamespaceType type) const {
+  for (const NamespaceWish& wish : namespaces)
+    if (wish.type == type) return &wish;
+  return nullptr;
+}
+
+bool Spec::creates(NamespaceType type) const {
+  const NamespaceWish* wish = find(type);
+  return wish != nullptr && !wish->joins();
+}
+
+std::vector<Error> validate(const Spec& spec) {
+  Complaints bad(spec);
+  check_namespaces(spec, bad);
+  check_id_map(spec.uid_mappings, "uid", spec, bad);
+  check_id_map(spec.gid_mappings, "gid", spec, bad);
+  check_process(spec, bad);
+  check_paths(spec, bad);
+  check_nul(spec, bad);
+  return bad.take();
+}
+
+}  // namespace isle
