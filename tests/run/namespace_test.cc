@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "support/support.h"
@@ -40,14 +39,14 @@ void stay_on_one_cpu() {
   while (!CPU_ISSET(cpu, &allowed)) ++cpu;
   CPU_ZERO(&allowed);
   CPU_SET(cpu, &allowed);
-  ASSERT_EQ(::sched_setaffinity(0, sizeof allowed, &allowed), 0) << strerror(errno);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof allowed, &allowed), 0) << "errno " << errno;
 }
 
 /// A mount namespace of the test's own, whose mounts nobody else sees.
 void own_mounts() {
   stay_on_one_cpu();
   ISLE_ASSERT_OK(isle::unshare({NamespaceType::mount}));
-  ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << strerror(errno);
+  ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << "errno " << errno;
 }
 
 /// A process in new namespaces, until it is destroyed.
@@ -227,7 +226,7 @@ TEST(Namespace, AMountNamespaceOnASharedMountSaysWhatToDo) {
   const isle::test::TempDir dir;
   EXPECT_TRUE(in_fork([&dir] {
     own_mounts();
-    ASSERT_EQ(::mount("none", dir.path().c_str(), "tmpfs", 0, nullptr), 0) << strerror(errno);
+    ASSERT_EQ(::mount("none", dir.path().c_str(), "tmpfs", 0, nullptr), 0) << "errno " << errno;
     ASSERT_EQ(::mount("none", dir.path().c_str(), nullptr, MS_SHARED, nullptr), 0);
     const Neighbour neighbour({NamespaceType::mount});  // shares it
     ASSERT_TRUE(neighbour.ready());

@@ -219,7 +219,7 @@ TEST(Namespaces, UnshareUserWithThreadsSaysSo) {
   int fds[2];
   ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
   std::thread other([&] {
-    char byte;
+    char byte = 0;
     EXPECT_EQ(::read(fds[0], &byte, 1), 0);
   });
   const auto made = isle::unshare({NamespaceType::user});

@@ -1,12 +1,12 @@
 // Each wrapper reaches its system call and gives the result or -errno, never errno itself.
 // Nothing here changes the process beyond descriptors it closes, and nothing needs privilege.
-#include <errno.h>
 #include <gtest/gtest.h>
-#include <limits.h>
-#include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
 #include <string>
 
 #include "sys/syscalls.h"

@@ -1,11 +1,11 @@
 // The tables of names: complete, without two entries for one value, the same as libc's, and
 // parsed back to what they print.
-#include <errno.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <set>
 #include <string>
 
