@@ -28,6 +28,8 @@ enum class FileKind : uint8_t { unknown, missing, directory, file, character_dev
 struct FileFact {
   FileKind kind = FileKind::unknown;
   int error = 0;        ///< errno of the look where kind is missing or no_access.
+  /// What was in the way then: "/home/x does not exist", "user 1000 may not go through /root ...".
+  std::string why = {};
   uint64_t device = 0;  ///< st_rdev of a device.
 };
 
@@ -92,7 +94,8 @@ struct Host {
 
   CgroupFacts cgroup;
 
-  /// Facts of the files a Spec names, by the very string it names them with; gather() fills it.
+  /// Facts of the files a Spec names, by the very string it names them with; "fd:7" for what
+  /// descriptor 7 refers to.
   std::map<std::string, FileFact> files;
   /// Where mounts stand below the caller's root, outermost first (of /proc/self/mountinfo).
   std::vector<std::string> mount_points;
