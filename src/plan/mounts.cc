@@ -107,7 +107,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
     return refuse(op.from, fact.error,
                   fmt::format("bind \"{}\" on \"{}\"", name, op.destination),
-                  fact.kind == FileKind::missing ? "the source must exist on the host" : "");
+                  fact.why);
   auto flags = kClone;
   if (bind.recursive) flags |= sys::OpenTree::recursive;
   const Register tree = b_.take();
@@ -260,7 +260,7 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
         fact.kind == FileKind::directory)
       return refuse(op.from, fact.kind == FileKind::directory ? EISDIR : fact.error,
                     fmt::format("copy \"{}\" to \"{}\"", make.source, op.destination),
-                    fact.kind == FileKind::directory ? "--bind shows a directory" : "");
+                    fact.kind == FileKind::directory ? "--bind shows a directory" : fact.why);
     init(Op::open, op.from,
          {text(make.source), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), source});
   }

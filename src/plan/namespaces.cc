@@ -62,7 +62,8 @@ Status Compiler::open_joins() {
       const FileFact fact = host_.file(wish.path);
       if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
         return refuse(wish.from, fact.error,
-                      fmt::format("join the {} namespace \"{}\"", row(wish.type).file, wish.path));
+                      fmt::format("join the {} namespace \"{}\"", row(wish.type).file, wish.path),
+                      fact.why);
       runtime(Op::open, wish.from,
               {text(wish.path), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
     }

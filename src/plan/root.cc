@@ -62,7 +62,7 @@ Status Compiler::open_root() {
   const Root& root = *spec_.root;
   const FileFact fact = host_.file(root.path);
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-    return refuse(root.from, fact.error, fmt::format("use \"{}\" as root", root.path));
+    return refuse(root.from, fact.error, fmt::format("use \"{}\" as root", root.path), fact.why);
   if (fact.kind != FileKind::directory && fact.kind != FileKind::unknown)
     return refuse(root.from, ENOTDIR, fmt::format("use \"{}\" as root", root.path),
                   "--root takes a directory tree");
@@ -128,7 +128,8 @@ Status Compiler::overlay(const Overlay& wish, Origin from, Register out) {
   for (const std::string& layer : wish.lower) {
     const FileFact fact = host_.file(layer);
     if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer));
+      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer),
+                    fact.why);
     if (!lower.empty()) lower += ':';
     lower += escape_layer(layer);
   }

@@ -1,7 +1,5 @@
 #include "run/failed_step.h"
 
-#include <cstring>
-
 #include "plan/ops.h"
 #include "sys/proc_files.h"
 
@@ -34,70 +32,58 @@ IdMap map_of_arguments(const std::vector<std::string>& arguments) {
 }  // namespace
 
 FailedStep::FailedStep(const Plan& plan, const StepFailure& failure)
-    : plan_(plan),
-      failure_(failure),
-      header_(reinterpret_cast<const plan::Header*>(plan.bytes().data())),
-      steps_(plan::steps(header_)),
-      index_(static_cast<size_t>(failure.step)) {}
+    : plan_(plan), failure_(failure), view_(plan), index_(static_cast<size_t>(failure.step)) {}
 
 std::string FailedStep::text(const Step& step, int argument) const {
   if (plan::info(step.op).args[argument] != Kind::text) return {};
-  return plan::text(header_, step.arg[argument]);
+  return std::string(view_.text(step.arg[argument]));
 }
 
 std::vector<std::string> FailedStep::list(const Step& step, int argument) const {
-  std::vector<std::string> result;
-  if (plan::info(step.op).args[argument] != Kind::list) return result;
-  const char* next = plan::text(header_, step.arg[argument]);
-  for (uint32_t i = 0; i < plan::high(step.arg[argument]); ++i) {
-    result.emplace_back(next);
-    next += result.back().size() + 1;
-  }
-  return result;
+  if (plan::info(step.op).args[argument] != Kind::list) return {};
+  const auto items = view_.list(step.arg[argument]);
+  return {items.begin(), items.end()};
 }
 
 std::vector<uint32_t> FailedStep::numbers(int argument) const {
-  std::vector<uint32_t> result(plan::high(step().arg[argument]) / sizeof(uint32_t));
-  if (!result.empty())
-    std::memcpy(result.data(), plan::text(header_, step().arg[argument]),
-                result.size() * sizeof(uint32_t));
-  return result;
+  return view_.blob_of<uint32_t>(step().arg[argument]);
 }
 
 const Step* FailedStep::writer(uint64_t number, size_t before) const {
   if (number >= plan::kRegisters) return nullptr;
   for (size_t i = before; i-- > 0;)
-    if (writes(steps_[i], number)) return &steps_[i];
+    if (writes(steps()[i], number)) return &steps()[i];
   return nullptr;
 }
 
 const Step* FailedStep::reader(uint64_t number, size_t after, Op op) const {
-  for (size_t i = after + 1; i < header_->step_count; ++i) {
-    if (steps_[i].op == op && reads(steps_[i], 0) && steps_[i].arg[0] == number) return &steps_[i];
-    if (writes(steps_[i], number)) return nullptr;
+  for (size_t i = after + 1; i < steps().size(); ++i) {
+    if (steps()[i].op == op && reads(steps()[i], 0) && steps()[i].arg[0] == number)
+      return &steps()[i];
+    if (writes(steps()[i], number)) return nullptr;
   }
   return nullptr;
 }
 
 const Step* FailedStep::earlier(const std::function<bool(const Step&)>& is) const {
   for (size_t i = 0; i < index_; ++i)
-    if (is(steps_[i])) return &steps_[i];
+    if (is(steps()[i])) return &steps()[i];
   return nullptr;
 }
 
 NamespaceSet FailedStep::new_namespaces() const {
   NamespaceSet set;
   for (size_t i = 0; i <= index_; ++i)
-    if (steps_[i].op == Op::clone3 || steps_[i].op == Op::unshare)
-      set = set | NamespaceSet::of_clone_flags(steps_[i].arg[0]);
+    if (steps()[i].op == Op::clone3 || steps()[i].op == Op::unshare)
+      set = set | NamespaceSet::of_clone_flags(steps()[i].arg[0]);
   return set;
 }
 
 // Written from outside (/proc/PID/uid_map of the child), by init itself, or by newuidmap.
 IdMap FailedStep::map(std::string_view file) const {
   const std::string program = file == "uid_map" ? "newuidmap" : "newgidmap";
-  for (size_t i = 0; i < header_->step_count; ++i) {
-    const Step& step = steps_[i];
+  for (size_t i = 0; i < steps().size(); ++i) {
+    const Step& step = steps()[i];
     if (step.op == Op::map_program && text(step, 0).ends_with(program))
       return map_of_arguments(list(step, 1));
     const int path = step.op == Op::write_in ? 1 : 0;
@@ -110,8 +96,8 @@ IdMap FailedStep::map(std::string_view file) const {
 
 std::optional<uint32_t> FailedStep::last_id(Op op, const IdMap& map) const {
   for (size_t i = index_; i-- > 0;) {
-    if (steps_[i].op != op || steps_[i].actor != step().actor) continue;
-    const auto id = static_cast<uint32_t>(steps_[i].arg[0]);
+    if (steps()[i].op != op || steps()[i].actor != step().actor) continue;
+    const auto id = static_cast<uint32_t>(steps()[i].arg[0]);
     return map.empty() ? id : to_host(map, id);
   }
   return std::nullopt;
@@ -120,22 +106,39 @@ std::optional<uint32_t> FailedStep::last_id(Op op, const IdMap& map) const {
 std::optional<uint32_t> FailedStep::acting_uid() const { return last_id(Op::setresuid, uid_map()); }
 std::optional<uint32_t> FailedStep::acting_gid() const { return last_id(Op::setresgid, gid_map()); }
 
-// The path a directory register was opened or made with, below the root.
+// The path below the root of what a directory register holds.
 std::string FailedStep::directory_of(uint64_t number, size_t before) const {
   const Step* step = writer(number, before);
-  if (step == nullptr) return {};
+  if (step == nullptr) return "/";
   switch (step->op) {
     case Op::make_dir_in:
     case Op::make_file_in:
     case Op::open_in: {
+      const std::string base = directory_of(step->arg[0], index_of(step));
       const std::string path = text(*step, 1);
-      return path.starts_with('/') ? path : "/" + path;
+      if (path.starts_with('/')) return base == "/" ? path : base + path;
+      return (base == "/" ? base : base + "/") + path;
     }
+    case Op::open_tree:
+    case Op::fsmount:
+      return destination_of(*step);
     case Op::open:
       return text(*step, 0);
     default:
-      return {};
+      return "/";
   }
+}
+
+// Where a detached mount goes in the end; "/" for the root.
+std::string FailedStep::destination_of(const Step& mounted) const {
+  const uint64_t number = mounted.arg[mounted.op == Op::open_tree ? 3 : 2];
+  const Step* moved = reader(number, index_of(&mounted), Op::move_mount);
+  return moved == nullptr ? std::string{} : place_of_move(*moved);
+}
+
+std::string FailedStep::place_of_move(const Step& moved) const {
+  if (moved.arg[1] == plan::kNoRegister) return text(moved, 2);
+  return directory_of(moved.arg[1], index_of(&moved));
 }
 
 MountStory FailedStep::mount() const {
@@ -173,39 +176,30 @@ MountStory FailedStep::mount() const {
   MountStory story;
   if (opened != nullptr && opened->op == Op::fsopen) {
     story.type = text(*opened, 0);
-    for (size_t i = index_of(opened) + 1; i < header_->step_count; ++i) {
-      if (writes(steps_[i], opened->arg[1])) break;
-      if (steps_[i].op == Op::fsconfig_string && steps_[i].arg[0] == opened->arg[1] &&
-          text(steps_[i], 1) == "source")
-        story.source = text(steps_[i], 2);
+    for (size_t i = index_of(opened) + 1; i < steps().size(); ++i) {
+      if (writes(steps()[i], opened->arg[1])) break;
+      if (steps()[i].op == Op::fsconfig_string && steps()[i].arg[0] == opened->arg[1] &&
+          text(steps()[i], 1) == "source")
+        story.source = text(steps()[i], 2);
     }
   }
   if (mounted == nullptr) return story;
-  uint64_t number = mounted->arg[2];
+  if (mounted->op != Op::open_tree && mounted->op != Op::fsmount) return story;
   if (mounted->op == Op::open_tree) {
     story.bind = true;
     story.source = text(*mounted, 1);
-    number = mounted->arg[3];
-  } else if (mounted->op != Op::fsmount) {
-    return story;
+    // By descriptor: what that was opened as.
+    if (story.source.empty()) story.source = directory_of(mounted->arg[0], index_of(mounted));
   }
-  const Step* moved =
-      here.op == Op::move_mount ? &here : reader(number, index_of(mounted), Op::move_mount);
-  if (moved == nullptr) return story;
-  const std::string directory = directory_of(moved->arg[1], index_of(moved));
-  const std::string name = text(*moved, 2);
-  if (name.empty() || name.starts_with('/')) {
-    story.destination = name.empty() ? directory : name;
-  } else {
-    story.destination = directory == "/" ? "/" + name : directory + "/" + name;
-  }
+  story.destination = here.op == Op::move_mount ? place_of_move(here) : destination_of(*mounted);
+  story.is_root = story.destination == "/";
   return story;
 }
 
 std::string FailedStep::root_path() const {
   // What destinations are resolved in: the first argument of the first *_in before or at this step.
   for (size_t i = 0; i <= index_; ++i) {
-    const Step& step = steps_[i];
+    const Step& step = steps()[i];
     if (step.op != Op::make_dir_in && step.op != Op::make_file_in && step.op != Op::open_in)
       continue;
     const Step* root = writer(step.arg[0], i);
@@ -214,7 +208,7 @@ std::string FailedStep::root_path() const {
     return {};
   }
   for (size_t i = 0; i < index_; ++i)
-    if (steps_[i].op == Op::pivot_root || steps_[i].op == Op::chroot) return {};
+    if (steps()[i].op == Op::pivot_root || steps()[i].op == Op::chroot) return {};
   return "/";
 }
 

@@ -13,6 +13,7 @@
 #include "isle/namespace.h"
 #include "isle/plan.h"
 #include "plan/layout.h"
+#include "plan/view.h"
 #include "run/explain.h"
 
 namespace isle {
@@ -23,6 +24,7 @@ struct MountStory {
   std::string source = {};
   std::string type = {};
   std::string destination = {};  ///< Empty: not known.
+  bool is_root = false;          ///< It becomes the sandbox's root.
 };
 
 class FailedStep {
@@ -30,7 +32,7 @@ class FailedStep {
   /// Both must outlive this; `failure.step` must be a step of `plan`.
   FailedStep(const Plan& plan, const StepFailure& failure);
 
-  [[nodiscard]] const plan::Step& step() const { return steps_[index_]; }
+  [[nodiscard]] const plan::Step& step() const { return steps()[index_]; }
   [[nodiscard]] plan::Op op() const { return step().op; }
   [[nodiscard]] int error() const { return failure_.error; }
   [[nodiscard]] uint32_t detail() const { return failure_.detail; }
@@ -71,15 +73,18 @@ class FailedStep {
   [[nodiscard]] IdMap map(std::string_view file) const;
   [[nodiscard]] const plan::Step* reader(uint64_t number, size_t after, plan::Op op) const;
   [[nodiscard]] size_t index_of(const plan::Step* step) const {
-    return static_cast<size_t>(step - steps_);
+    return static_cast<size_t>(step - steps().data());
   }
   [[nodiscard]] std::string directory_of(uint64_t number, size_t before) const;
+  [[nodiscard]] std::string destination_of(const plan::Step& mounted) const;
+  [[nodiscard]] std::string place_of_move(const plan::Step& moved) const;
   [[nodiscard]] std::optional<uint32_t> last_id(plan::Op op, const IdMap& map) const;
+
+  [[nodiscard]] std::span<const plan::Step> steps() const { return view_.steps(); }
 
   const Plan& plan_;
   const StepFailure& failure_;
-  const plan::Header* header_;
-  const plan::Step* steps_;
+  plan::View view_;
   size_t index_;
 };
 

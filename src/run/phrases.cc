@@ -48,6 +48,7 @@ std::string about_mount(const FailedStep& failed) {
   const MountStory story = failed.mount();
   const std::string where =
       story.destination.empty() ? std::string{} : fmt::format(" on \"{}\"", story.destination);
+  if (story.is_root && story.bind) return fmt::format("use \"{}\" as root", story.source);
   if (story.bind) {
     if (failed.op() == Op::mount_setattr)
       return fmt::format("set attributes {} of the bind of \"{}\"{}",

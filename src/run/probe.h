@@ -48,6 +48,8 @@ void look_up_files(const Spec& spec, Host& host);
 
 /// What `path` is, links followed.
 [[nodiscard]] FileFact look_at(const std::string& path);
+/// What descriptor `fd` refers to.
+[[nodiscard]] FileFact look_at(int fd);
 
 /// Where the mounts of mountinfo are reachable, outermost first and siblings by name; without "/",
 /// and without those that a later mount covers.

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -5,6 +6,7 @@
 #include <set>
 #include <type_traits>
 
+#include "run/checks.h"
 #include "run/probe.h"
 #include "sys/file_calls.h"
 
@@ -30,6 +32,12 @@ FileKind kind_of(uint16_t mode) {
   }
 }
 
+FileFact fact_of(const sys::statx_t& status) {
+  const bool device = status.stx_rdev_major != 0 || status.stx_rdev_minor != 0;
+  return {.kind = kind_of(status.stx_mode),
+          .device = device ? makedev(status.stx_rdev_major, status.stx_rdev_minor) : 0};
+}
+
 class FileFacts {
  public:
   explicit FileFacts(Host& host) : host_(host) {}
@@ -47,7 +55,10 @@ class FileFacts {
         [&](const auto& what) {
           using T = std::decay_t<decltype(what)>;
           if constexpr (std::is_same_v<T, Bind> || std::is_same_v<T, MakeFile>) {
-            if (what.source_fd < 0) add(what.source);
+            if (what.source_fd < 0)
+              add(what.source);
+            else
+              host_.files.emplace(fmt::format("fd:{}", what.source_fd), look_at(what.source_fd));
           } else if constexpr (std::is_same_v<T, Overlay>) {
             add(what);
           } else if constexpr (std::is_same_v<T, MakeDevice>) {
@@ -94,11 +105,17 @@ FileFact look_at(const std::string& path) {
   sys::statx_t status;
   const int result =
       sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none, sys::StatxMask::type, &status);
-  if (result == -EACCES) return {.kind = FileKind::no_access, .error = EACCES};
-  if (result < 0) return {.kind = FileKind::missing, .error = -result};
-  const bool device = status.stx_rdev_major != 0 || status.stx_rdev_minor != 0;
-  return {.kind = kind_of(status.stx_mode),
-          .device = device ? makedev(status.stx_rdev_major, status.stx_rdev_minor) : 0};
+  if (result == 0) return fact_of(status);
+  return {.kind = result == -EACCES ? FileKind::no_access : FileKind::missing,
+          .error = -result,
+          .why = checks::path_is_reachable(path).detail};
+}
+
+FileFact look_at(int fd) {
+  sys::statx_t status;
+  const int result = sys::statx(fd, "", sys::AtFlags::empty_path, sys::StatxMask::type, &status);
+  if (result == 0) return fact_of(status);
+  return {.kind = FileKind::missing, .error = -result};
 }
 
 void look_up_files(const Spec& spec, Host& host) {

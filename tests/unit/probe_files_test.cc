@@ -79,7 +79,7 @@ TEST(LookUpFiles, EverythingASpecNames) {
   by_path.source = source;
   Bind by_fd;
   by_fd.source = "/by-fd";
-  by_fd.source_fd = 7;
+  by_fd.source_fd = 0;
   spec.mounts.push_back({.destination = "/a", .what = by_path});
   spec.mounts.push_back({.destination = "/b", .what = by_fd});
   spec.mounts.push_back({.destination = "/c", .what = MakeFile{.source = dir / "none"}});
@@ -95,6 +95,9 @@ TEST(LookUpFiles, EverythingASpecNames) {
   EXPECT_EQ(host.file("/dev/zero").device, makedev(1, 5));
   EXPECT_EQ(host.file("/proc/self/ns/net").kind, FileKind::file);
   EXPECT_FALSE(host.files.contains("/by-fd"));
+  EXPECT_EQ(host.file("fd:0").kind, look_at(0).kind);
+  EXPECT_NE(host.file("fd:0").kind, FileKind::unknown);
+  EXPECT_EQ(host.file(dir / "none").why, dir / "none does not exist");
   EXPECT_FALSE(host.files.contains("/a"));
 }
 
