@@ -42,6 +42,9 @@ struct LaunchOptions {
   /// plans that join namespaces before the clone or keep a pid 1 of isle's own.
   enum class Carrier { helper, direct } carrier = Carrier::helper;
   bool record_times = false;
+  /// The signal mask the command starts with (bit n-1 is signal n); by default the calling
+  /// thread's.
+  std::optional<uint64_t> signal_mask;
   std::optional<Fault> fault;
 };
 
@@ -73,9 +76,10 @@ class Process {
   [[nodiscard]] std::vector<StepTime> step_times() const;
 
   struct State;
-  explicit Process(State* state) : state_(state) {}
 
  private:
+  friend Result<Process> launch(const Plan& plan, const LaunchOptions& options);
+  explicit Process(State* state) : state_(state) {}
   State* state_ = nullptr;
 };
 

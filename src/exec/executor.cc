@@ -56,16 +56,7 @@ int clone_child(const Context& context, sys::CloneFlags flags, int cgroup, int* 
     if (got == 1) context.started = true;
     if (got <= 0 && got != -EINTR) break;
   }
-  context.actor = Actor::undo;
-  int result = 0;
-  for (std::uint32_t i = 0; i < launch.plan->step_count; ++i) {
-    const Step& step = plan::steps(launch.plan)[i];
-    if (step.actor != Actor::undo) continue;
-    if (context.started && (step.flags & plan::kOnFailureOnly) != 0) continue;
-    const long done = do_operation(context, step);
-    if (done < 0 && -done != step.pass_over) result = 1;  // the others are tried all the same
-  }
-  sys::exit_group(result);
+  sys::exit_group(run_undo(launch, context.started) == 0 ? 0 : 1);
 }
 
 long start_guard(Context& context) noexcept {
@@ -275,6 +266,20 @@ void end_child(Context& context) noexcept {
 }
 
 }  // namespace
+
+int run_undo(const Launch& launch, bool started) noexcept {
+  Context context;
+  context.launch = &launch;
+  context.actor = Actor::undo;
+  int failures = 0;
+  for (std::uint32_t i = 0; i < launch.plan->step_count; ++i) {
+    const Step& step = plan::steps(launch.plan)[i];
+    if (step.actor != Actor::undo || (started && (step.flags & plan::kOnFailureOnly) != 0)) continue;
+    const long done = do_operation(context, step);
+    if (done < 0 && -done != step.pass_over) ++failures;
+  }
+  return failures;
+}
 
 void run_plan(const Launch& launch, Outcome* outcome) noexcept {
   Context context;

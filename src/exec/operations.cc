@@ -407,6 +407,13 @@ long for_capabilities(std::uint64_t set, bool wanted, sys::Prctl option, long co
   return 0;
 }
 
+/// struct winsize.
+struct WindowSize {
+  std::uint16_t rows = 0;
+  std::uint16_t columns = 0;
+  std::uint16_t pixels[2] = {};
+};
+
 /// Master and slave of a new pseudoterminal; the slave by TIOCGPTPEER, so by no path at all.
 long open_console(Context& c, const Step& s) noexcept {
   constexpr auto kFlags =
@@ -422,8 +429,10 @@ long open_console(Context& c, const Step& s) noexcept {
     sys::close(master);
     return result;
   }
-  c.out(s.arg[2], master);
-  return c.out(s.arg[3], result);
+  c.out(s.arg[4], master);
+  const WindowSize size{static_cast<std::uint16_t>(s.arg[2]), static_cast<std::uint16_t>(s.arg[3])};
+  if (size.rows != 0 || size.columns != 0) sys::ioctl(result, sys::Ioctl::tiocswinsz, &size);
+  return c.out(s.arg[5], result);
 }
 
 /// struct ifreq as far as flags go.
@@ -460,6 +469,7 @@ long seccomp(Context& c, const Step& s) noexcept {
 long do_process(Context& c, const Step& s) noexcept {
   const char* text = c.text(s.arg[0]);
   const int number = static_cast<int>(s.arg[0]);
+  const int pid = c.actor == plan::Actor::runtime ? c.child : 0;
   switch (s.op) {
     case Op::prctl:
       return sys::prctl(static_cast<sys::Prctl>(number), static_cast<long>(s.arg[1]), 0, 0, 0);
@@ -477,13 +487,13 @@ long do_process(Context& c, const Step& s) noexcept {
     case Op::link_up: return link_up(text);
     case Op::prlimit: {
       const sys::rlimit64 limit{s.arg[1], s.arg[2]};
-      return sys::prlimit64(0, number, &limit, nullptr);
+      return sys::prlimit64(pid, number, &limit, nullptr);
     }
-    case Op::setpriority: return sys::setpriority(0, 0, number);
+    case Op::setpriority: return sys::setpriority(0, pid, number);
     case Op::sched_setaffinity:
-      return sys::sched_setaffinity(0, plan::high(s.arg[0]), blob<unsigned long>(c, s.arg[0]));
-    case Op::sched_setattr: return sys::sched_setattr(0, blob<sys::sched_attr>(c, s.arg[0]));
-    case Op::ioprio_set: return sys::ioprio_set(1, 0, number);
+      return sys::sched_setaffinity(pid, plan::high(s.arg[0]), blob<unsigned long>(c, s.arg[0]));
+    case Op::sched_setattr: return sys::sched_setattr(pid, blob<sys::sched_attr>(c, s.arg[0]));
+    case Op::ioprio_set: return sys::ioprio_set(1, pid, number);
     case Op::umask: sys::umask(static_cast<std::uint32_t>(number)); return 0;
     case Op::personality: {
       const int old = sys::personality(static_cast<std::uint32_t>(s.arg[0]));

@@ -1,0 +1,61 @@
+#include "run/arena.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "sys/file_calls.h"
+#include "sys/io_calls.h"
+
+namespace isle {
+
+Arena::Arena(Arena&& other) noexcept
+    : header_(std::exchange(other.header_, nullptr)), fd_(std::move(other.fd_)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(header_, other.header_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+Arena::~Arena() {
+  if (header_ != nullptr) ::munmap(header_, plan::arena_size(header_));
+}
+
+Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, bool in_memfd) {
+  const auto* source = reinterpret_cast<const plan::Header*>(plan.bytes().data());
+  const size_t size = plan::arena_size(source);
+  Arena arena;
+  if (in_memfd) {
+    arena.fd_.reset(sys::memfd_create("isle-plan", sys::MemfdFlags::cloexec));
+    if (!arena.fd_) return fail(errno, "make a memory file for the plan");
+    if (const int result = sys::ftruncate(arena.fd_.get(), static_cast<int64_t>(size)); result < 0)
+      return fail(-result, "make a memory file for the plan");
+  }
+  const int flags = MAP_SHARED | (in_memfd ? 0 : MAP_ANONYMOUS);
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, arena.fd_.get(), 0);
+  if (memory == MAP_FAILED) return fail(errno, "map memory for the plan");
+  std::memcpy(memory, plan.bytes().data(), plan.bytes().size());
+  auto* header = static_cast<plan::Header*>(memory);
+  header->record_times = options.record_times ? 1 : 0;
+  if (options.fault) {
+    header->fault_step = static_cast<uint16_t>(options.fault->step);
+    header->fault_error = options.fault->error;
+    header->fault_kind =
+        options.fault->error != 0 ? plan::FaultKind::fail : plan::FaultKind::hang;
+  }
+  arena.header_ = header;
+  return arena;
+}
+
+std::vector<StepTime> Arena::times() const {
+  std::vector<StepTime> times(header_->step_count);
+  const auto* done = reinterpret_cast<const uint64_t*>(reinterpret_cast<const char*>(header_) +
+                                                       plan::times_offset(header_));
+  for (size_t i = 0; i < times.size(); ++i) times[i].done_ns = done[i];
+  return times;
+}
+
+}  // namespace isle

@@ -1,0 +1,33 @@
+// The memory a plan is carried out in: its bytes, room for argument lists, a time a step
+// (plan/layout.h). Shared with the processes that carry it out, so that times come back.
+#pragma once
+
+#include "isle/error.h"
+#include "isle/fd.h"
+#include "isle/plan.h"
+#include "isle/run.h"
+#include "plan/layout.h"
+
+namespace isle {
+
+class Arena {
+ public:
+  Arena() = default;
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&& other) noexcept;
+  ~Arena();
+
+  /// A copy of `plan` with what `options` ask of the executor. In a memfd where another program is
+  /// to map it too. Errors: ENOMEM, EMFILE.
+  static Result<Arena> make(const Plan& plan, const LaunchOptions& options, bool in_memfd);
+
+  [[nodiscard]] plan::Header* header() const { return header_; }
+  [[nodiscard]] BorrowedFd fd() const { return fd_.borrow(); }
+  [[nodiscard]] std::vector<StepTime> times() const;
+
+ private:
+  plan::Header* header_ = nullptr;
+  Fd fd_;
+};
+
+}  // namespace isle

@@ -1,0 +1,20 @@
+// isle-exec on behalf of a program: from a sealed memfd, by vfork, so that its start costs the same
+// whatever the program's size and threads are.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "exec/executor.h"
+#include "isle/error.h"
+#include "isle/fd.h"
+
+namespace isle {
+
+/// Has isle-exec carry out the plan in `arena`, a memfd. `keep` are descriptors of the caller that
+/// the plan uses by number. Outcome's descriptors are owned by the caller afterwards, its processes
+/// are the caller's children. Errors: what kept isle-exec itself from starting or answering.
+[[nodiscard]] Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
+                                                  std::span<const int> keep, uint64_t signal_mask);
+
+}  // namespace isle

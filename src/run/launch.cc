@@ -1,0 +1,280 @@
+// From a plan to a process: who carries it out, what is left to do when that went wrong, and the
+// process's own end. See exec/executor.h for what happens in between.
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "exec/executor.h"
+#include "isle/run.h"
+#include "plan/view.h"
+#include "run/arena.h"
+#include "run/explain.h"
+#include "run/helper.h"
+#include "sys/io_calls.h"
+#include "sys/proc_files.h"
+#include "sys/process_calls.h"
+
+namespace isle {
+
+struct Process::State {
+  Arena arena;
+  pid_t pid = 0;
+  Fd pidfd;
+  Fd console;
+  Fd listener;
+  Fd guard_pidfd;
+  Fd guard_pipe;       ///< Its end is the guard's signal to undo.
+  bool is_pid_1 = false;  ///< ... of a new pid namespace, with no init of isle's own.
+  bool waited = false;
+  int ended_for = 0;   ///< The signal that SIGKILL stood in for.
+};
+
+namespace {
+
+bool plan_has(const Plan& plan, plan::Op op, plan::Actor actor) {
+  const plan::View view(plan);
+  return std::any_of(view.steps().begin(), view.steps().end(), [&](const plan::Step& step) {
+    return step.op == op && step.actor == actor;
+  });
+}
+
+bool clones_pid_1(const Plan& plan) {
+  const plan::View view(plan);
+  const uint64_t flags = view.steps()[view.header()->clone_step].arg[0];
+  return (flags & sys::bits(sys::CloneFlags::newpid)) != 0 &&
+         !plan_has(plan, plan::Op::reap, plan::Actor::init);
+}
+
+/// Descriptors of the caller that the plan names by number: those it uses, and those it leaves
+/// open for the command, the gaps between its close_range steps.
+std::vector<int> named_descriptors(const Plan& plan) {
+  std::vector<int> numbers;
+  constexpr uint64_t kFirst = 3;
+  uint64_t next = kFirst;
+  for (const plan::Step& step : plan::View(plan).steps()) {
+    if (step.op == plan::Op::use_fd && step.arg[0] >= kFirst)
+      numbers.push_back(static_cast<int>(step.arg[0]));
+    if (step.op != plan::Op::close_range) continue;
+    for (; next < step.arg[0]; ++next) numbers.push_back(static_cast<int>(next));
+    next = step.arg[1] + 1;
+  }
+  return numbers;
+}
+
+uint64_t current_mask() {
+  uint64_t mask = 0;
+  sys::rt_sigprocmask(sys::SigMask::setmask, nullptr, &mask);
+  return mask;
+}
+
+/// Reaps what `pidfd` refers to. False with errno ECHILD: somebody else did.
+bool reap(int pidfd, siginfo_t& info) {
+  info = {};
+  int result = -1;
+  do result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL);
+  while (result < 0 && errno == EINTR);
+  return result == 0;
+}
+
+/// Lets the guard undo, or does it in its place where it is gone. Errors: what could not be undone.
+Status end_guard(Process::State& state, bool started) {
+  if (!state.guard_pidfd) return {};
+  state.guard_pipe.reset();
+  siginfo_t info;
+  const bool reaped = reap(state.guard_pidfd.get(), info);
+  state.guard_pidfd.reset();
+  if (reaped && info.si_code == CLD_EXITED && info.si_status == 0) return {};
+  if (!reaped || info.si_code != CLD_EXITED) {
+    exec::Launch launch;
+    launch.plan = state.arena.header();
+    if (exec::run_undo(launch, started) == 0) return {};
+  }
+  return fail(0, "undo what was made for the sandbox: a cgroup or a kept namespace is left behind",
+              "find it with isle ls; a cgroup is removed by rmdir when nothing runs in it");
+}
+
+Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
+                                const Process::State& state, BorrowedFd guard_read) {
+  const uint64_t mask = options.signal_mask.value_or(current_mask());
+  if (options.carrier == LaunchOptions::Carrier::helper)
+    return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), mask);
+  exec::Launch launch;
+  launch.plan = state.arena.header();
+  launch.guard_read = guard_read.get();
+  launch.guard_write = state.guard_pipe.get();
+  launch.mask = mask;
+  exec::Outcome outcome;
+  exec::run_plan(launch, &outcome);
+  return outcome;
+}
+
+/// A plan that joins namespaces before the clone changes the process that does it; a pid 1 of
+/// isle's own is isle-exec. Both need the helper, whoever asks.
+bool needs_helper(const Plan& plan) {
+  return plan_has(plan, plan::Op::setns, plan::Actor::runtime) ||
+         plan_has(plan, plan::Op::reap, plan::Actor::init);
+}
+
+/// "SigCgt:\t0000000000000002" of /proc/PID/status.
+uint64_t signal_set(std::string_view status, std::string_view field) {
+  const std::string text(sys::status_field(status, field));
+  return std::strtoull(text.c_str(), nullptr, 16);
+}
+
+/// Signals whose default action does not end a process, signal(7).
+bool ends_by_default(int signal) {
+  switch (signal) {
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGURG:
+    case SIGWINCH: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+Process::Process(Process&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+
+Process& Process::operator=(Process&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+
+Process::~Process() {
+  if (state_ == nullptr) return;
+  if (!state_->waited) {
+    sys::pidfd_send_signal(state_->pidfd.get(), SIGKILL);
+    (void)wait();
+  }
+  delete state_;
+}
+
+pid_t Process::host_pid() const { return state_->pid; }
+BorrowedFd Process::pidfd() const { return state_->pidfd.borrow(); }
+BorrowedFd Process::console() const { return state_->console.borrow(); }
+std::vector<StepTime> Process::step_times() const { return state_->arena.times(); }
+
+Status Process::signal(int signal) {
+  State& state = *state_;
+  if (state.waited) return fail(ESRCH, "send a signal: the process has ended");
+  int send = signal;
+  if (state.is_pid_1 && ends_by_default(signal) && signal != SIGKILL && signal != 0) {
+    const auto status = sys::read_text("/proc/" + std::to_string(state.pid) + "/status");
+    const uint64_t bit = uint64_t{1} << (signal - 1);
+    const bool seen =
+        status && ((signal_set(*status, "SigCgt") | signal_set(*status, "SigIgn") |
+                    signal_set(*status, "SigBlk")) & bit) != 0;
+    if (status && !seen) {
+      send = SIGKILL;
+      state.ended_for = signal;
+    }
+  }
+  const int result = sys::pidfd_send_signal(state.pidfd.get(), send);
+  if (result < 0)
+    return fail(-result, "send signal " + std::to_string(signal) + " to pid " +
+                             std::to_string(state.pid));
+  return {};
+}
+
+Result<ExitStatus> Process::wait() {
+  State& state = *state_;
+  if (state.waited) return fail(ECHILD, "wait: the process has been waited for");
+  siginfo_t info;
+  const bool reaped = reap(state.pidfd.get(), info);
+  const int error = errno;
+  state.waited = true;
+  const Status undone = end_guard(state, true);
+  if (!reaped)
+    return fail(error, "wait for pid " + std::to_string(state.pid),
+                "SIGCHLD must not be ignored, and nobody else may wait for it");
+  if (!undone) return std::unexpected(undone.error());
+  ExitStatus status;
+  if (info.si_code == CLD_EXITED) {
+    status.code = info.si_status;
+  } else {
+    status.signal = info.si_status == SIGKILL && state.ended_for != 0 ? state.ended_for
+                                                                      : info.si_status;
+    status.core_dumped = info.si_code == CLD_DUMPED;
+  }
+  return status;
+}
+
+Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
+  if (Status status = verify(plan); !status) return std::unexpected(status.error());
+  LaunchOptions settled = options;
+  if (needs_helper(plan)) settled.carrier = LaunchOptions::Carrier::helper;
+
+  // From here on Process's destructor cleans up.
+  Process process(new Process::State);
+  Process::State& state = *process.state_;
+  state.waited = true;  // nothing to wait for yet
+  auto arena = Arena::make(plan, settled, settled.carrier == LaunchOptions::Carrier::helper);
+  if (!arena) return std::unexpected(arena.error());
+  state.arena = std::move(*arena);
+  state.is_pid_1 = clones_pid_1(plan);
+
+  Fd guard_read;
+  if (plan_has(plan, plan::Op::guard, plan::Actor::runtime)) {
+    int pipe[2];
+    if (const int made = sys::pipe2(pipe, sys::FdFlags::cloexec); made < 0)
+      return fail(-made, "make a pipe");
+    guard_read.reset(pipe[0]);
+    state.guard_pipe.reset(pipe[1]);
+  }
+  const Result<exec::Outcome> result = carry_out(plan, settled, state, guard_read.borrow());
+  guard_read.reset();
+  if (!result) return std::unexpected(result.error());
+
+  state.pid = result->child;
+  state.pidfd.reset(result->pidfd);
+  state.guard_pidfd.reset(result->guard_pidfd);
+  state.console.reset(result->console);
+  state.listener.reset(result->listener);
+  if (result->step >= 0) {
+    siginfo_t info;
+    if (state.pidfd) reap(state.pidfd.get(), info);
+    (void)end_guard(state, false);
+    return std::unexpected(explain(
+        plan, StepFailure{.step = result->step,
+                          .error = result->error,
+                          .detail = result->detail,
+                          .log = std::string(result->log, result->log_size)}));
+  }
+  state.waited = false;
+  if (state.guard_pipe) {
+    constexpr char kStarted = 1;
+    sys::write(state.guard_pipe.get(), &kStarted, 1);
+  }
+  return process;
+}
+
+Result<Process> spawn(const Spec& spec, const LaunchOptions& options) {
+  const Result<Plan> plan = compile(spec, probe_host(spec));
+  if (!plan) return std::unexpected(plan.error());
+  return launch(*plan, options);
+}
+
+Result<ExitStatus> run(const Spec& spec, const LaunchOptions& options) {
+  Result<Process> process = spawn(spec, options);
+  if (!process) return std::unexpected(process.error());
+  return process->wait();
+}
+
+int failure_status(const Plan& plan, const Error& error) {
+  constexpr int kNotFound = 127;
+  constexpr int kCannotExecute = 126;
+  constexpr int kFailed = 125;
+  if (error.step < 0 || plan.step_op(static_cast<size_t>(error.step)) != "execve") return kFailed;
+  return error.code == ENOENT || error.code == ENOTDIR ? kNotFound : kCannotExecute;
+}
+
+}  // namespace isle
