@@ -1,0 +1,29 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+#include <array>
+
+#include "cli/run_request.h"
+
+namespace isle::cli {
+namespace {
+
+constexpr auto kCommands = std::to_array<Command>({
+    {.name = "run",
+     .operands = "[--] [COMMAND [ARG...]]",
+     .summary = "run a command isolated from this machine",
+     .options = run_options,
+     .main = run_main,
+     .runs_program = true},
+});
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+const Command* find_command(std::string_view name) {
+  const auto* found = std::ranges::find(kCommands, name, &Command::name);
+  return found == kCommands.end() ? nullptr : found;
+}
+
+}  // namespace isle::cli

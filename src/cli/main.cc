@@ -1,0 +1,63 @@
+// `isle`: finds the subcommand and hands over.
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/describe.h"
+#include "cli/output.h"
+#include "cli/values.h"
+#include "isle/version.h"
+
+namespace isle::cli {
+namespace {
+
+int unknown_command(std::string_view word) {
+  std::vector<std::string_view> names{"help"};
+  for (const Command& command : commands()) names.push_back(command.name);
+  std::string hint = did_you_mean(word, names);
+  if (hint.empty()) hint = "isle --help lists the commands";
+  const bool option = word.starts_with('-');
+  complain({.what = fmt::format("unknown {} {}", option ? "option" : "command", quoted(word)),
+            .asked_by = "argv[1]",
+            .hint = std::move(hint)});
+  return kIsleFailed;
+}
+
+int help_on(std::span<char* const> argv) {
+  if (argv.size() < 3) return print(overview());
+  const Command* command = find_command(argv[2]);
+  return command == nullptr ? unknown_command(argv[2]) : print(help(*command));
+}
+
+// For the build: what completions/ and the man pages are made of.
+int print_generated(std::span<char* const> argv) {
+  if (argv.size() == 3) {
+    const std::string_view what = argv[1];
+    const std::string script = completion(argv[2], commands());
+    if (what == "--print-completion" && !script.empty()) return print(script);
+    const Command* command = find_command(argv[2]);
+    if (what == "--print-man-options" && command != nullptr) return print(man_options(*command));
+  }
+  complain({.what = "--print-completion takes bash, zsh or fish; --print-man-options a command"});
+  return kIsleFailed;
+}
+
+int dispatch(std::span<char* const> argv) {
+  if (argv.size() < 2) {
+    print_error(overview());
+    return kIsleFailed;
+  }
+  const std::string_view word = argv[1];
+  if (word == "help" || word == "--help" || word == "-h") return help_on(argv);
+  if (word == "--version") return print(fmt::format("isle {} ({})\n", kVersion, kCommit));
+  if (word.starts_with("--print-")) return print_generated(argv);
+  const Command* command = find_command(word);
+  if (command == nullptr) return unknown_command(word);
+  return command->main({.argv = argv, .first = 2});
+}
+
+}  // namespace
+}  // namespace isle::cli
+
+int main(int argc, char** argv) { return isle::cli::dispatch({argv, static_cast<size_t>(argc)}); }

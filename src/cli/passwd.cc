@@ -1,0 +1,136 @@
+#include "cli/passwd.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "cli/values.h"
+#include "isle/fd.h"
+
+namespace isle::cli {
+namespace {
+
+// A user data base of an untrusted root is not allowed to eat the caller's memory.
+constexpr size_t kLargestFile = 16U << 20;
+
+std::string_view take(std::string_view* rest, char separator) {
+  const size_t at = rest->find(separator);
+  const std::string_view part = rest->substr(0, at);
+  rest->remove_prefix(at == rest->npos ? rest->size() : at + 1);
+  return part;
+}
+
+template <size_t N>
+std::optional<std::array<std::string_view, N>> fields_of(std::string_view line) {
+  std::array<std::string_view, N> fields;
+  for (size_t i = 0; i < N; ++i) {
+    const bool last = i + 1 == N;
+    const size_t colon = line.find(':');
+    if ((colon == line.npos) != last) return std::nullopt;
+    fields[i] = line.substr(0, colon);
+    if (!last) line.remove_prefix(colon + 1);
+  }
+  return fields;
+}
+
+Error cannot_read(int code, const std::string& root, const char* name) {
+  const std::string slash = root.ends_with('/') ? "" : "/";
+  return {.code = code, .what = fmt::format("read \"{}{}{}\" for --user", root, slash, name)};
+}
+
+// openat2(2) with RESOLVE_IN_ROOT: neither a link nor ".." of an untrusted tree leads out of it.
+Result<Fd> open_in_root(const Fd& root_fd, const std::string& root, const char* name) {
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  Fd fd(static_cast<int>(::syscall(SYS_openat2, root_fd.get(), name, &how, sizeof how)));
+  if (!fd) return std::unexpected(cannot_read(errno, root, name));
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return std::unexpected(cannot_read(EINVAL, root, name));
+  }
+  return fd;
+}
+
+Result<std::string> read_in_root(const std::string& root, const char* name) {
+  const Fd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root_fd) return std::unexpected(cannot_read(errno, root, ""));
+  auto fd = open_in_root(root_fd, root, name);
+  if (!fd) return std::unexpected(std::move(fd.error()));
+  std::string text;
+  std::array<char, 16384> buffer;
+  while (text.size() <= kLargestFile) {
+    const ssize_t count = ::read(fd->get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return std::unexpected(cannot_read(errno, root, name));
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(count));
+  }
+  return std::unexpected(cannot_read(EFBIG, root, name));
+}
+
+}  // namespace
+
+std::optional<PasswdEntry> parse_passwd_line(std::string_view line) {
+  const auto fields = fields_of<7>(line);
+  if (!fields || (*fields)[0].empty()) return std::nullopt;
+  const auto uid = parse_id((*fields)[2]);
+  const auto gid = parse_id((*fields)[3]);
+  if (!uid || !gid) return std::nullopt;
+  return PasswdEntry{.name = (*fields)[0], .uid = *uid, .gid = *gid, .shell = (*fields)[6]};
+}
+
+std::vector<uint32_t> groups_of(std::string_view group_text, std::string_view name) {
+  std::vector<uint32_t> gids;
+  while (!group_text.empty()) {
+    const auto fields = fields_of<4>(take(&group_text, '\n'));
+    if (!fields) continue;
+    const auto gid = parse_id((*fields)[2]);
+    std::string_view members = (*fields)[3];
+    while (gid && !members.empty()) {
+      if (take(&members, ',') == name) {
+        gids.push_back(*gid);
+        break;
+      }
+    }
+  }
+  return gids;
+}
+
+Result<UserEntry> find_user(std::string_view passwd_text, std::string_view group_text,
+                            std::string_view name) {
+  while (!passwd_text.empty()) {
+    const auto entry = parse_passwd_line(take(&passwd_text, '\n'));
+    if (!entry || entry->name != name) continue;
+    return UserEntry{
+        .uid = entry->uid, .gid = entry->gid, .additional_gids = groups_of(group_text, name)};
+  }
+  return fail(0, fmt::format("no user {} in the root's /etc/passwd", quoted(name)),
+              "a number is taken as it is");
+}
+
+Result<UserEntry> user_from_root(const std::string& root, std::string_view name) {
+  const auto passwd = read_in_root(root, "etc/passwd");
+  if (!passwd) return std::unexpected(passwd.error());
+  const auto group = read_in_root(root, "etc/group");
+  if (!group && group.error().code != ENOENT) return std::unexpected(group.error());
+  return find_user(*passwd, group ? std::string_view(*group) : std::string_view{}, name);
+}
+
+std::string login_shell(uid_t uid) {
+  const auto text = read_in_root("/", "etc/passwd");
+  std::string_view rest = text ? std::string_view(*text) : std::string_view{};
+  while (!rest.empty()) {
+    const auto entry = parse_passwd_line(take(&rest, '\n'));
+    if (entry && entry->uid == uid) return std::string(entry->shell);
+  }
+  return {};
+}
+
+}  // namespace isle::cli

@@ -1,0 +1,42 @@
+#include "cli/pid_status.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+#include "isle/fd.h"
+
+namespace isle::cli {
+namespace {
+
+uint64_t mask_of(std::string_view status, std::string_view name) {
+  const size_t at = status.find(name);
+  if (at == status.npos) return 0;
+  const std::string_view value = status.substr(at + name.size());
+  const size_t digits = value.find_first_not_of(" \t");
+  uint64_t mask = 0;
+  if (digits != value.npos) {
+    std::from_chars(value.data() + digits, value.data() + value.size(), mask, 16);
+  }
+  return mask;
+}
+
+}  // namespace
+
+bool handles_signal(std::string_view status, int signal) {
+  const uint64_t handled = mask_of(status, "\nSigIgn:") | mask_of(status, "\nSigCgt:");
+  return (handled >> (signal - 1) & 1) != 0;
+}
+
+bool handles_signal(pid_t host_pid, int signal) {
+  const Fd fd(::open(fmt::format("/proc/{}/status", host_pid).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 8192> buffer;
+  const ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : -1;
+  return count > 0 && handles_signal({buffer.data(), static_cast<size_t>(count)}, signal);
+}
+
+}  // namespace isle::cli

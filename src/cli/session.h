@@ -1,0 +1,24 @@
+// A running sandbox and its caller: terminal, signals, time limit, until it ends.
+#pragma once
+
+#include <cstdint>
+
+#include "isle/error.h"
+#include "isle/run.h"
+
+namespace isle::cli {
+
+struct SessionOptions {
+  int64_t timeout_ns = 0;  ///< 0: none.
+  int64_t grace_ns = 0;    ///< Between SIGTERM and SIGKILL.
+};
+
+struct SessionEnd {
+  ExitStatus status;
+  bool timed_out = false;
+};
+
+/// Stays with `process` until it ends. Errors: those of Process::wait().
+Result<SessionEnd> run_session(Process& process, const SessionOptions& options);
+
+}  // namespace isle::cli
