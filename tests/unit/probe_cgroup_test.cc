@@ -43,11 +43,11 @@ void write_cgroup(const TempDir& root, const std::string& path, const Cgroup& cg
 void look_as_user(const TempDir& root, const Strings& controllers,
                   const std::function<void(const CgroupFacts&)>& check) {
   const test::Identity user = test::unprivileged();
-  EXPECT_TRUE(test::in_fork([&] {
+  test::expect_in_fork([&] {
     const char* step = "";
     ASSERT_EQ(test::become(user, &step), 0) << step;
     check(look_up(controllers, kSelf, root.path()));
-  }));
+  });
 }
 
 constexpr std::string_view kV2Mount =
@@ -91,7 +91,7 @@ TEST(CgroupFacts, ADelegatedScopeOfOnesOwn) {
 }
 
 TEST(CgroupFacts, AScopeSharedWithOthersGivesWayToTheSliceAbove) {
-  ISLE_REQUIRE("unprivileged");
+  ISLE_REQUIRE("root", "unprivileged");  // the tree must be somebody else's
   const TempDir root;
   write_systemd_tree(root);
   const std::string scope = kService + "/app.slice/terminal.scope";
@@ -113,7 +113,7 @@ TEST(CgroupFacts, AScopeSharedWithOthersGivesWayToTheSliceAbove) {
 }
 
 TEST(CgroupFacts, ALoginSessionIsNotDelegated) {
-  ISLE_REQUIRE("unprivileged");
+  ISLE_REQUIRE("root", "unprivileged");  // the tree must be somebody else's
   const TempDir root;
   write_systemd_tree(root);
   const std::string session = kTop + "/user.slice/user-1000.slice/session-3.scope";
@@ -127,7 +127,7 @@ TEST(CgroupFacts, ALoginSessionIsNotDelegated) {
 }
 
 TEST(CgroupFacts, ADirectoryWithoutItsProcsIsNotDelegated) {
-  ISLE_REQUIRE("unprivileged");
+  ISLE_REQUIRE("root", "unprivileged");  // the tree must be somebody else's
   const TempDir root;
   write_systemd_tree(root);
   const std::string scope = kService + "/half.scope";
@@ -171,7 +171,7 @@ TEST(CgroupFacts, ACgroupNamespaceAndAMountOfAPart) {
 }
 
 TEST(CgroupFacts, HybridAndV1) {
-  ISLE_REQUIRE("unprivileged");
+  ISLE_REQUIRE("root", "unprivileged");  // the tree must be somebody else's
   const TempDir root;
   for (const char* path : {"/sys/fs/cgroup/cpu,cpuacct/mine", "/sys/fs/cgroup/memory"})
     ASSERT_EQ(chmod(root.make_dir(path + 1).c_str(),

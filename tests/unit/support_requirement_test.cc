@@ -20,10 +20,11 @@ CommandResult run_subject(const std::string& filter,
                           std::vector<std::pair<std::string, std::string>> environment = {}) {
   environment.emplace_back("ISLE_TEST_SUBJECT", "1");
   environment.emplace_back("ISLE_TEST_TIME_SCALE", "0.01");  // the wait before a leak is called one
-  return run_command({std::filesystem::read_symlink("/proc/self/exe"), "--gtest_filter=" + filter},
-                     {.set_env = environment,
-                      .unset_env = {"GTEST_OUTPUT", "ISLE_TESTS_MUST_RUN", "ISLE_TESTS_SKIP_REPORT",
-                                    "ISLE_LEAK_CHECK"}});
+  return run_command(
+      {std::filesystem::read_symlink("/proc/self/exe"), "--gtest_filter=" + filter},
+      {.set_env = environment,
+       .unset_env = {"GTEST_OUTPUT", "GTEST_BRIEF", "GTEST_COLOR", "ISLE_TESTS_MUST_RUN",
+                     "ISLE_TESTS_SKIP_REPORT", "ISLE_LEAK_CHECK"}});
 }
 
 bool contains(const std::string& text, const std::string& part) {
