@@ -81,7 +81,8 @@ struct Walker {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<uint32_t> groups = {};
-  /// CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH: over everything, or over owners in these maps only.
+  /// CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH: over everything, or only over owners that are on the
+  /// right side of these maps.
   bool override_all = false;
   IdMap override_uids = {};
   IdMap override_gids = {};
@@ -91,12 +92,18 @@ struct Walker {
 };
 
 /// Walks `path` component by component and names the one that stops `walker`: missing, no
-/// directory, no x for him, a loop of links. Yes where the end is reached.
+/// directory, no x for him, a loop of links. Yes where the end is reached. With a `root` the walk
+/// is that of a process with this root directory.
 [[nodiscard]] Finding path_is_reachable(const std::string& path,
-                                        const Walker& walker = Walker::caller());
+                                        const Walker& walker = Walker::caller(),
+                                        const std::string& root = {});
+/// Whether `walker` may make something in the directory `path`.
+[[nodiscard]] Finding directory_is_writable(const std::string& path, const Walker& walker,
+                                            const std::string& root = {});
 /// "/usr/bin/x is a directory", "... has no x bit", "... names the interpreter ..., which does not
-/// exist": why execve(2) would refuse this file. `root` goes before the interpreter's path.
-[[nodiscard]] Finding file_is_executable(const std::string& path, const Walker& walker,
+/// exist": why execve(2) would refuse this file.
+[[nodiscard]] Finding file_is_executable(const std::string& path,
+                                         const Walker& walker = Walker::caller(),
                                          const std::string& root = {});
 /// The first symbolic link on the way to `path` below `root`, with its target; empty for none.
 [[nodiscard]] std::string first_link(const std::string& root, const std::string& path);
@@ -112,6 +119,8 @@ struct Walker {
 [[nodiscard]] Finding not_covered(std::string_view mount_point, const std::string& prefix = {});
 /// The options of the mount that `path` is on: "ro,nosuid,relatime"; empty where it cannot be told.
 [[nodiscard]] std::string mount_options(const std::string& path);
+/// The type of the file system that `path` is on: "ext4"; empty where it cannot be told.
+[[nodiscard]] std::string file_system_of(const std::string& path);
 /// The points of mounts below `path`.
 [[nodiscard]] std::vector<std::string> mounts_below(const std::string& path,
                                                     const std::string& prefix = {});

@@ -16,6 +16,16 @@ std::vector<sys::MountEntry> mounts_of_self(const std::string& prefix) {
   return sys::parse_mountinfo(sys::read_text(prefix + "/proc/self/mountinfo").value_or(""));
 }
 
+std::optional<sys::MountEntry> mount_of(const std::string& path) {
+  sys::statx_t status;
+  if (sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none, sys::StatxMask::mnt_id,
+                 &status) != 0)
+    return std::nullopt;
+  for (sys::MountEntry& mount : mounts_of_self({}))
+    if (mount.id == status.stx_mnt_id) return std::move(mount);
+  return std::nullopt;
+}
+
 bool is_below(std::string_view path, std::string_view ancestor) {
   if (ancestor == "/") return path.size() > 1;
   return path.size() > ancestor.size() && path.starts_with(ancestor) &&
@@ -118,13 +128,13 @@ Finding not_covered(std::string_view mount_point, const std::string& prefix) {
 }
 
 std::string mount_options(const std::string& path) {
-  sys::statx_t status;
-  if (sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none, sys::StatxMask::mnt_id,
-                 &status) != 0)
-    return {};
-  for (const sys::MountEntry& mount : mounts_of_self({}))
-    if (mount.id == status.stx_mnt_id) return mount.options;
-  return {};
+  const auto mount = mount_of(path);
+  return mount ? mount->options : std::string{};
+}
+
+std::string file_system_of(const std::string& path) {
+  const auto mount = mount_of(path);
+  return mount ? mount->type : std::string{};
 }
 
 std::vector<std::string> mounts_below(const std::string& path, const std::string& prefix) {

@@ -44,7 +44,72 @@ std::string whose(const struct stat& status) {
                      status.st_gid);
 }
 
-// What read_first() understands of a program.
+struct Walk {
+  Finding finding;
+  std::string end;  // where it leads, links resolved, as a host path
+};
+
+// One step further from the resolved directory `here`; false at the end of the way.
+class Walking {
+ public:
+  Walking(const std::string& path, const Walker& walker, const std::string& root)
+      : path_(path), walker_(walker), root_(root == "/" ? "" : root), here_(root_) {
+    if (!path.starts_with('/') && root.empty()) here_ = ".";
+    put_in_front(rest_, path);
+  }
+
+  Walk go() {
+    Finding finding;
+    while (finding.ok() && !rest_.empty()) finding = step();
+    return {std::move(finding), here_.empty() ? "/" : here_};
+  }
+
+ private:
+  Finding step() {
+    const std::string directory = here_.empty() ? "/" : here_;
+    struct stat status{};
+    if (stat(directory.c_str(), &status) == 0) {
+      if (!S_ISDIR(status.st_mode)) return no(directory + " is not a directory");
+      if (!walker_.may(kSearch, status))
+        return no(fmt::format("user {} may not go through {} ({})", walker_.uid, directory,
+                              whose(status)),
+                  fmt::format("chmod o+x {}, or use a path that everybody may go", directory));
+    }
+    const std::string name = std::move(rest_.front());
+    rest_.pop_front();
+    if (name == ".." && here_ == root_) return yes();
+    const std::string next = here_ + "/" + name;
+    if (lstat(next.c_str(), &status) != 0) {
+      if (errno != ENOENT) {  // not for us to tell
+        rest_.clear();
+        return yes();
+      }
+      return no(fmt::format("{} does not exist", next));
+    }
+    if (!S_ISLNK(status.st_mode)) {
+      here_ = next;
+      return yes();
+    }
+    if (++links_ > kMostLinks) return no(fmt::format("{} is a loop of symbolic links", path_));
+    const std::string target = target_of(next);
+    put_in_front(rest_, target);
+    if (target.starts_with('/')) here_ = root_;
+    return yes();
+  }
+
+  const std::string& path_;
+  const Walker& walker_;
+  std::string root_;
+  std::string here_;
+  std::deque<std::string> rest_;
+  int links_ = 0;
+};
+
+Walk walk(const std::string& path, const Walker& walker, const std::string& root) {
+  return Walking(path, walker, root).go();
+}
+
+// The beginning of a program.
 struct Head {
   std::array<char, 512> bytes{};
   size_t size = 0;
@@ -102,22 +167,23 @@ std::string_view machine_name(unsigned machine) {
   }
 }
 
-Finding interpreter_exists(const std::string& file, const std::string& interpreter,
-                           std::string_view what, const Walker& walker, const std::string& root) {
+Finding interpreter_works(const std::string& file, const std::string& interpreter,
+                          std::string_view what, const Walker& walker, const std::string& root) {
   if (interpreter.empty()) return yes();
+  const Walk found = walk(interpreter, walker, root);
+  if (!found.finding.ok())
+    return no(fmt::format("{} names the {} {}: {}", file, what, interpreter, found.finding.detail));
   struct stat status{};
-  if (stat((root + interpreter).c_str(), &status) != 0)
-    return no(fmt::format("{} names the {} {}, which does not exist{}", file, what, interpreter,
-                          root.empty() ? "" : " there"));
-  if (!walker.may(kSearch, status) || !S_ISREG(status.st_mode))
+  if (stat(found.end.c_str(), &status) == 0 &&
+      (!walker.may(kSearch, status) || !S_ISREG(status.st_mode)))
     return no(fmt::format("{} names the {} {}, which is not executable ({})", file, what,
                           interpreter, whose(status)));
   return yes();
 }
 
-Finding contents_are_executable(const std::string& path, const Walker& walker,
-                                const std::string& root) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Finding contents_are_executable(const std::string& path, const std::string& file,
+                                const Walker& walker, const std::string& root) {
+  const Fd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return yes();
   Head head;
   head.size = static_cast<size_t>(
@@ -129,14 +195,14 @@ Finding contents_are_executable(const std::string& path, const Walker& walker,
     if (interpreter.ends_with('\r'))
       return no(fmt::format("the first line of {} ends in a carriage return", path),
                 "convert the script to Unix line ends");
-    return interpreter_exists(path, interpreter, "interpreter", walker, root);
+    return interpreter_works(path, interpreter, "interpreter", walker, root);
   }
   if (text.starts_with(ELFMAG)) {
     Elf64_Ehdr header{};
     std::memcpy(&header, text.data(), std::min(sizeof header, text.size()));
     if (header.e_machine != kOwnMachine && header.e_machine != EM_386 && header.e_machine != EM_ARM)
       return no(fmt::format("{} is a program for {}", path, machine_name(header.e_machine)));
-    return interpreter_exists(path, interpreter_of_elf(fd.get(), head), "loader", walker, root);
+    return interpreter_works(path, interpreter_of_elf(fd.get(), head), "loader", walker, root);
   }
   return no(path + " is neither a program nor a script with a #! line",
             "name its interpreter: sh " + path);
@@ -159,6 +225,8 @@ Walker Walker::caller() {
   // Over what has owners in our own user namespace; what has not shows as the overflow ids there.
   walker.override_uids = sys::parse_id_map(sys::read_text("/proc/self/uid_map").value_or(""));
   walker.override_gids = sys::parse_id_map(sys::read_text("/proc/self/gid_map").value_or(""));
+  for (IdMap* map : {&walker.override_uids, &walker.override_gids})
+    for (IdMapping& line : *map) line.host_id = line.container_id;  // stat(2) tells our own ids
   const auto whole = [](const IdMap& map) { return map.size() == 1 && map[0].size == 0xffffffff; };
   walker.override_all = whole(walker.override_uids) && whole(walker.override_gids);
   return walker;
@@ -179,53 +247,37 @@ bool Walker::may(uint32_t access, const struct stat& status) const {
                           to_container(override_gids, status.st_gid).has_value());
 }
 
-Finding path_is_reachable(const std::string& path, const Walker& walker) {
-  std::deque<std::string> rest;
-  put_in_front(rest, path);
-  std::string here = path.starts_with('/') ? "" : ".";
-  int links = 0;
-  while (!rest.empty()) {
-    const std::string directory = here.empty() ? "/" : here;
-    struct stat status{};
-    if (stat(directory.c_str(), &status) == 0) {
-      if (!S_ISDIR(status.st_mode)) return no(directory + " is not a directory");
-      if (!walker.may(kSearch, status))
-        return no(
-            fmt::format("user {} may not go through {} ({})", walker.uid, directory, whose(status)),
-            fmt::format("chmod o+x {}, or use a path that everybody may go", directory));
-    }
-    const std::string next = here + "/" + rest.front();
-    rest.pop_front();
-    if (lstat(next.c_str(), &status) != 0) {
-      if (errno != ENOENT) return yes();  // not for us to tell
-      return no(fmt::format("{} does not exist", next));
-    }
-    if (!S_ISLNK(status.st_mode)) {
-      here = next;
-      continue;
-    }
-    if (++links > kMostLinks) return no(fmt::format("{} is a loop of symbolic links", path));
-    const std::string target = target_of(next);
-    put_in_front(rest, target);
-    if (target.starts_with('/')) here.clear();
-  }
-  return yes();
+Finding path_is_reachable(const std::string& path, const Walker& walker, const std::string& root) {
+  return walk(path, walker, root).finding;
+}
+
+Finding directory_is_writable(const std::string& path, const Walker& walker,
+                              const std::string& root) {
+  const Walk found = walk(path, walker, root);
+  struct stat status{};
+  constexpr uint32_t kWriteAndSearch = 3;
+  if (!found.finding.ok() || stat(found.end.c_str(), &status) != 0 ||
+      walker.may(kWriteAndSearch, status))
+    return yes();
+  return no(fmt::format("user {} may not make anything in {} ({})", walker.uid, found.end,
+                        whose(status)));
 }
 
 Finding file_is_executable(const std::string& path, const Walker& walker, const std::string& root) {
+  const Walk found = walk(path, walker, root);
+  if (!found.finding.ok()) return found.finding;
   struct stat status{};
-  if (stat(path.c_str(), &status) != 0) return path_is_reachable(path, walker);
+  if (stat(found.end.c_str(), &status) != 0) return yes();
   if (S_ISDIR(status.st_mode)) return no(path + " is a directory");
   if (!S_ISREG(status.st_mode)) return no(path + " is not a regular file");
   if ((status.st_mode & 0111) == 0)
     return no(fmt::format("{} has no x bit ({})", path, whose(status)), "chmod +x " + path);
   if (!walker.may(kSearch, status))
     return no(fmt::format("user {} may not execute {} ({})", walker.uid, path, whose(status)));
-  if (Finding reachable = path_is_reachable(path, walker); !reachable.ok()) return reachable;
   struct statvfs mount{};
-  if (statvfs(path.c_str(), &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0)
+  if (statvfs(found.end.c_str(), &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0)
     return no(path + " is on a mount with noexec");
-  return contents_are_executable(path, walker, root);
+  return contents_are_executable(path, found.end, walker, root);
 }
 
 std::string first_link(const std::string& root, const std::string& path) {

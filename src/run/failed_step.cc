@@ -196,20 +196,49 @@ MountStory FailedStep::mount() const {
   return story;
 }
 
-std::string FailedStep::root_path() const {
-  // What destinations are resolved in: the first argument of the first *_in before or at this step.
-  for (size_t i = 0; i <= index_; ++i) {
-    const Step& step = steps()[i];
-    if (step.op != Op::make_dir_in && step.op != Op::make_file_in && step.op != Op::open_in)
-      continue;
-    const Step* root = writer(step.arg[0], i);
-    if (root != nullptr && root->op == Op::open_tree) return text(*root, 1);
-    if (root != nullptr && root->op == Op::open) return text(*root, 0);
-    return {};
+bool FailedStep::is_inside() const {
+  switch (op()) {
+    case Op::make_dir_in:
+    case Op::make_file_in:
+    case Op::open_in:
+    case Op::symlink_in:
+    case Op::mknod_in:
+    case Op::copy_in:
+    case Op::write_in:
+      return true;
+    default:
+      break;
   }
-  for (size_t i = 0; i < index_; ++i)
-    if (steps()[i].op == Op::pivot_root || steps()[i].op == Op::chroot) return {};
-  return "/";
+  return earlier([this](const Step& other) {
+           return other.actor != plan::Actor::undo && other.actor != plan::Actor::runtime &&
+                  step().actor != plan::Actor::runtime &&
+                  (other.op == Op::pivot_root || other.op == Op::chroot);
+         }) != nullptr;
+}
+
+std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
+  const std::string path = inside.starts_with('/') ? inside : "/" + inside;
+  // The mount that `path` is on: the longest destination above it, of equal ones the last.
+  const Step* on = nullptr;
+  size_t longest = 0;
+  for (size_t i = 0; i < index_; ++i) {
+    if (steps()[i].op != Op::move_mount || steps()[i].actor == plan::Actor::runtime) continue;
+    std::string place = place_of_move(steps()[i]);
+    if (place == "/") place.clear();
+    const bool above =
+        path.starts_with(place) && (path.size() == place.size() || path[place.size()] == '/');
+    if (!above || place.size() < longest) continue;
+    on = &steps()[i];
+    longest = place.size();
+  }
+  if (on == nullptr) return HostPath{.path = path};
+  const Step* mounted = writer(on->arg[0], index_of(on));
+  if (mounted == nullptr || mounted->op != Op::open_tree) return std::nullopt;
+  const std::string source = text(*mounted, 1);
+  if (source.empty()) return std::nullopt;
+  const std::string rest = path.substr(longest);
+  if (longest == 0) return HostPath{.root = source == "/" ? "" : source, .path = path};
+  return HostPath{.path = source + rest};
 }
 
 }  // namespace isle

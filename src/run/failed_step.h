@@ -27,6 +27,12 @@ struct MountStory {
   bool is_root = false;          ///< It becomes the sandbox's root.
 };
 
+/// A path and the directory that its absolute links start at ("" for the host's own root).
+struct HostPath {
+  std::string root = {};
+  std::string path = {};
+};
+
 class FailedStep {
  public:
   /// Both must outlive this; `failure.step` must be a step of `plan`.
@@ -63,9 +69,11 @@ class FailedStep {
 
   /// The mount this step helps to make; for steps of mounts only.
   [[nodiscard]] MountStory mount() const;
-  /// The host's path of the directory that destinations are below, empty where it has none (an
-  /// overlay) or the plan has no new root.
-  [[nodiscard]] std::string root_path() const;
+  /// Where a path of the sandbox is on the host, by the mounts made before this step; nothing for
+  /// what lies in a file system of the sandbox's own.
+  [[nodiscard]] std::optional<HostPath> on_host(const std::string& inside) const;
+  /// Whether paths of this step are paths of the sandbox: below its root, or after it was entered.
+  [[nodiscard]] bool is_inside() const;
   /// The first step before this one that satisfies `is`; null: none.
   [[nodiscard]] const plan::Step* earlier(const std::function<bool(const plan::Step&)>& is) const;
 

@@ -1,0 +1,168 @@
+// Why a namespace could not be made, joined or kept; why a process could not be.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "run/hints.h"
+#include "sys/proc_files.h"
+#include "sys/process_calls.h"
+
+namespace isle::hints {
+namespace {
+
+using plan::Op;
+
+constexpr int kCapSysAdmin = 21;
+
+NamespaceSet asked_for(const FailedStep& failed) {
+  if (failed.op() == Op::make_userns) return {NamespaceType::user};
+  return NamespaceSet::of_clone_flags(failed.step().arg[0]);
+}
+
+// The step that opened what a setns joins, and that as a handle of our own.
+std::string joined_path(const FailedStep& failed) {
+  const plan::Step* opened = failed.writer(failed.step().arg[0]);
+  return opened != nullptr && opened->op == Op::open ? failed.text(*opened, 0) : std::string{};
+}
+
+}  // namespace
+
+std::string namespaces_forbidden(const FailedStep& failed) {
+  const NamespaceSet types = asked_for(failed);
+  if (types.empty()) return {};
+  const bool privileged = caller_has(kCapSysAdmin);
+  if (!types.contains(NamespaceType::user))
+    return privileged || failed.new_namespaces().contains(NamespaceType::user)
+               ? std::string{}
+               : "without CAP_SYS_ADMIN a process can make these only in a user namespace of its "
+                 "own: --new user, or run isle as root";
+  if (auto finding = checks::not_chrooted(); !finding.ok()) return finding.hint();
+  if (!privileged)
+    if (auto finding = checks::unprivileged_userns_clone(); !finding.ok()) return finding.hint();
+  const auto call = failed.op() == Op::unshare ? checks::Probed::unshare : checks::Probed::clone3;
+  if (auto finding = checks::seccomp_lets(call); !finding.ok()) return finding.hint();
+  if (auto finding = checks::seccomp_lets(checks::Probed::unshare); !finding.ok())
+    return finding.hint();
+  if (!privileged)
+    if (auto finding = checks::apparmor_userns_restriction(); !finding.ok()) return finding.hint();
+  return {};
+}
+
+std::string namespace_limits(const FailedStep& failed) {
+  for (const NamespaceType type : asked_for(failed))
+    if (auto finding = checks::namespace_limit_left(type); !finding.ok()) return finding.hint();
+  return {};
+}
+
+std::string namespace_types_missing(const FailedStep& failed) {
+  for (const NamespaceType type : asked_for(failed))
+    if (auto finding = checks::kernel_has(type); !finding.ok()) return finding.hint();
+  return {};
+}
+
+std::string no_room_for_processes(const FailedStep&) { return checks::room_for_processes().hint(); }
+
+std::string clone3_filtered(const FailedStep&) {
+  return checks::seccomp_lets(checks::Probed::clone3).hint();
+}
+
+// Tried for real: a child joins the pid namespace as the runtime did, and forks.
+std::string dead_pid_namespace(const FailedStep& failed) {
+  const plan::Step* join = failed.earlier([](const plan::Step& step) {
+    return step.op == Op::setns &&
+           NamespaceSet::of_clone_flags(step.arg[1]).contains(NamespaceType::pid);
+  });
+  const plan::Step* opened =
+      join == nullptr ? nullptr : failed.writer(join->arg[0], failed.index());
+  if (opened == nullptr || opened->op != Op::open) return {};
+  const std::string path = failed.text(*opened, 0);
+  const auto space = Namespace::of_path(path, NamespaceType::pid);
+  if (!space) return {};
+  sys::clone_args args;
+  constexpr int kSigchld = 17;
+  args.exit_signal = kSigchld;
+  const int child = sys::clone3(&args);
+  if (child == 0) {
+    if (sys::setns(space->fd().get(), sys::CloneFlags::newpid) != 0) sys::exit_group(1);
+    sys::clone_args inner;
+    const int grandchild = sys::clone3(&inner);
+    if (grandchild == 0) sys::exit_group(0);
+    sys::exit_group(grandchild == -ENOMEM ? 2 : 0);
+  }
+  int status = 0;
+  if (child < 0 || sys::wait4(child, &status, sys::WaitFlags::none) != child) return {};
+  if ((status >> 8 & 0xff) != 2) return {};
+  return fmt::format("the pid namespace \"{}\" takes no new process: its first process has ended",
+                     path);
+}
+
+// Where the cgroup is gone already, only a limit that nothing can run in is a reason for sure.
+std::string killed_by_memory_limit(const FailedStep& failed) {
+  constexpr uint64_t kLeastBytes = 1 << 20;
+  const plan::Step* limit = failed.earlier([&](const plan::Step& step) {
+    return step.op == Op::write_file && (failed.text(step, 0).ends_with("/memory.max") ||
+                                         failed.text(step, 0).ends_with("/memory.limit_in_bytes"));
+  });
+  if (limit == nullptr) return {};
+  const std::string value = failed.text(*limit, 1);
+  uint64_t bytes = kLeastBytes;
+  std::from_chars(value.data(), value.data() + value.size(), bytes);
+  if (bytes >= kLeastBytes) return {};
+  return fmt::format("its memory is limited to {} bytes, in which no process starts", bytes);
+}
+
+std::string join_forbidden(const FailedStep& failed) {
+  const std::string path = joined_path(failed);
+  const auto space = path.empty() ? Result<Namespace>(fail(0, "")) : Namespace::of_path(path);
+  if (!space) return {};
+  const bool joins_user = failed.earlier([](const plan::Step& step) {
+    return step.op == Op::setns &&
+           NamespaceSet::of_clone_flags(step.arg[1]).contains(NamespaceType::user);
+  }) != nullptr;
+  const auto own = Namespace::of_self(NamespaceType::user);
+  const auto owner = space->owner();
+  if (owner && own && *owner == *own && !caller_has(kCapSysAdmin))
+    return fmt::format(
+        "\"{}\" belongs to this user namespace; joining it needs CAP_SYS_ADMIN: run "
+        "isle as root",
+        path);
+  if (!owner && owner.error().code == EPERM)
+    return fmt::format(
+        "\"{}\" belongs to a user namespace that is not below this one; only a "
+        "process with CAP_SYS_ADMIN there can join it",
+        path);
+  if (failed.new_namespaces().contains(NamespaceType::user))
+    return "a process in a new user namespace has no rights over namespaces that exist: --share "
+           "user as root, or --join user as well";
+  if (owner && !joins_user && !caller_has(kCapSysAdmin))
+    return fmt::format(
+        "\"{}\" belongs to another user namespace; join that one, too: --join "
+        "user=...",
+        path);
+  return {};
+}
+
+std::string join_wrong_type(const FailedStep& failed) {
+  const std::string path = joined_path(failed);
+  if (path.empty()) return {};
+  const auto space = Namespace::of_path(path);
+  if (!space)
+    return space.error().code == ENOTTY ? fmt::format("\"{}\" is not a namespace", path)
+                                        : std::string{};
+  const NamespaceSet wanted = NamespaceSet::of_clone_flags(failed.step().arg[1]);
+  if (!wanted.contains(space->type()))
+    return fmt::format("\"{}\" is a {} namespace", path, to_string(space->type()));
+  const auto own = Namespace::of_self(space->type());
+  if (space->type() == NamespaceType::user && own && *own == *space)
+    return fmt::format("isle is in the user namespace \"{}\" already", path);
+  return {};
+}
+
+std::string keep_impossible(const FailedStep& failed) {
+  if (failed.error() == EPERM && !caller_has(kCapSysAdmin))
+    return "binding a namespace to a path needs CAP_SYS_ADMIN in the mount namespace";
+  return checks::path_is_reachable(failed.text(1)).hint();
+}
+
+}  // namespace isle::hints
