@@ -18,11 +18,20 @@ struct SourceAndDestination {
   std::string_view options;
 };
 
+// What stands before the first colon; in "fd:5" the colon is part of it.
+bool take_source(std::string_view* rest, std::string* source) {
+  const bool fd = rest->starts_with("fd:");
+  if (fd) rest->remove_prefix(3);
+  const bool more = take_part(rest, ':', source);
+  if (fd) source->insert(0, "fd:");
+  return more;
+}
+
 // "SRC[:DST[:OPTS]]"
 Result<SourceAndDestination> source_and_destination(std::string_view text, std::string_view form) {
   SourceAndDestination result;
   std::string_view rest = text;
-  if (take_part(&rest, ':', &result.source) && take_part(&rest, ':', &result.destination)) {
+  if (take_source(&rest, &result.source) && take_part(&rest, ':', &result.destination)) {
     result.options = rest;
   }
   if (result.source.empty()) {
@@ -159,7 +168,7 @@ Status symlink_to(RunRequest& request, const Argument& argument) {
 Status file(RunRequest& request, const Argument& argument) {
   std::string_view rest = argument.value;
   std::string source;
-  if (!take_part(&rest, ':', &source) || source.empty()) {
+  if (!take_source(&rest, &source) || source.empty()) {
     return fail(0, fmt::format("{} is not of the form FD:DST or PATH:DST", quoted(argument.value)));
   }
   auto parts = destination_and_mode(rest, 0644);
