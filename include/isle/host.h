@@ -79,6 +79,9 @@ struct Host {
   std::vector<SubIdRange> subgid;
   std::string newuidmap;  ///< Path of the program; empty where there is none.
   std::string newgidmap;
+  /// Why these are empty, where they were looked for, and what to do about it.
+  std::string no_mapping_programs;
+  std::string no_mapping_programs_advice;
 
   // Kernel features, each probed or known by version.
   bool user_namespaces = true;
