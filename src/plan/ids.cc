@@ -47,10 +47,11 @@ Status Compiler::choose_ids() {
                   fmt::format("map subordinate ids: {}",
                               !has_ranges ? fmt::format("/etc/subuid and /etc/subgid grant none "
                                                         "to uid {}", host_.uid)
-                                          : "newuidmap and newgidmap are not installed"),
-                  !has_ranges ? "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-                                "USER grants a range"
-                              : "install the package uidmap");
+                                          : host_.no_mapping_programs),
+                  !has_ranges ? fmt::format("usermod --add-subuids 100000-165535 --add-subgids "
+                                            "100000-165535 USER, for the user with uid {}",
+                                            host_.uid)
+                              : host_.no_mapping_programs_advice);
   const bool ranges = spec_.map_auto.value ||
                       (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
   const auto choose = [&](const Wish<IdMap>& wish, uint32_t own, const IdMap& own_map,
@@ -72,9 +73,11 @@ Status Compiler::choose_ids() {
   ids_.by_init = uid_single && gid_single;
   if (!ids_.by_init && !has_programs)
     return refuse(ids_.uid_by_program ? ids_.uid_from : ids_.gid_from, EPERM,
-                  fmt::format("map ids other than {}: only newuidmap and newgidmap may do that "
-                              "for an ordinary user, and they are not installed", host_.uid),
-                  "install the package uidmap");
+                  fmt::format("map ids other than {}: only newuidmap and newgidmap may do that for "
+                              "an ordinary user", host_.uid),
+                  host_.no_mapping_programs_advice.empty()
+                      ? host_.no_mapping_programs
+                      : host_.no_mapping_programs + "; " + host_.no_mapping_programs_advice);
   return {};
 }
 

@@ -216,6 +216,14 @@ bool FailedStep::is_inside() const {
          }) != nullptr;
 }
 
+bool FailedStep::is_mount_point(const std::string& inside) const {
+  return earlier([&](const Step& other) {
+           if (other.op != Op::move_mount || place_of_move(other) != inside) return false;
+           const Step* mounted = writer(other.arg[0], index_of(&other));
+           return mounted != nullptr && mounted->op == Op::fsmount;
+         }) != nullptr;
+}
+
 std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
   const std::string path = inside.starts_with('/') ? inside : "/" + inside;
   // The mount that `path` is on: the longest destination above it, of equal ones the last.

@@ -72,6 +72,8 @@ class FailedStep {
   /// Where a path of the sandbox is on the host, by the mounts made before this step; nothing for
   /// what lies in a file system of the sandbox's own.
   [[nodiscard]] std::optional<HostPath> on_host(const std::string& inside) const;
+  /// Whether the plan mounts a new file system on exactly this path before this step.
+  [[nodiscard]] bool is_mount_point(const std::string& inside) const;
   /// Whether paths of this step are paths of the sandbox: below its root, or after it was entered.
   [[nodiscard]] bool is_inside() const;
   /// The first step before this one that satisfies `is`; null: none.

@@ -89,10 +89,10 @@ std::string missing_on_read_only(const FailedStep& failed) {
   if (!place) return {};
   const auto finding = checks::path_is_reachable(place->path, walker_of(failed), place->root);
   if (finding.ok()) return {};
+  const std::string parent = parent_of(path);
   return fmt::format(
-      "{}, and the sandbox's root is read-only there: --overlay makes it writable, "
-      "--tmpfs {} gives a place to mount on",
-      finding.detail, parent_of(path));
+      "{}, and the sandbox's root is read-only there; --overlay makes it writable{}", finding.detail,
+      parent == "/" ? "" : fmt::format(", --tmpfs {} puts an empty one there", parent));
 }
 
 std::string link_in_the_way(const FailedStep& failed) {
@@ -174,6 +174,7 @@ std::string command_not_executable(const FailedStep& failed) {
   const uint32_t exists = failed.detail() & exec::kDetailCandidateMask;
   if (candidates.empty() || exists > candidates.size()) return {};
   const std::string& command = candidates[exists == 0 ? 0 : exists - 1];
+  if (failed.is_mount_point(command)) return command + " is a directory";
   const auto place = failed.on_host(command);
   if (!place) return {};
   return checks::file_is_executable(place->path, walker_of(failed), place->root).hint();

@@ -152,7 +152,7 @@ std::string join_wrong_type(const FailedStep& failed) {
                                         : std::string{};
   const NamespaceSet wanted = NamespaceSet::of_clone_flags(failed.step().arg[1]);
   if (!wanted.contains(space->type()))
-    return fmt::format("\"{}\" is a {} namespace", path, to_string(space->type()));
+    return fmt::format("\"{}\" is a namespace of type {}", path, to_string(space->type()));
   const auto own = Namespace::of_self(space->type());
   if (space->type() == NamespaceType::user && own && *own == *space)
     return fmt::format("isle is in the user namespace \"{}\" already", path);

@@ -32,6 +32,12 @@ std::string names_of(uint64_t set) {
 
 std::string limit_above_hard(const FailedStep& failed) {
   const auto resource = static_cast<int>(failed.step().arg[0]);
+  if (resource == RLIMIT_NOFILE) {
+    const auto text = sys::read_text("/proc/sys/fs/nr_open");
+    uint64_t most = ~uint64_t{0};
+    if (text) std::from_chars(text->data(), text->data() + text->size(), most);
+    if (failed.step().arg[2] > most) return fmt::format("fs.nr_open allows at most {}", most);
+  }
   rlimit now{};
   if (getrlimit(static_cast<__rlimit_resource_t>(resource), &now) != 0) return {};
   if (failed.step().arg[2] <= now.rlim_max || caller_has(kCapSysResource)) return {};

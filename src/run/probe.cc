@@ -147,7 +147,7 @@ Host probe_host(const Spec& spec) {
   look_at_caller(host);
   // CONFIG_TIME_NS can be off; for one who wants none it does not matter.
   if (wants_time_namespace(spec)) host.time_namespaces = access("/proc/self/ns/time", F_OK) == 0;
-  if (probe::may_use_subids(spec, host.uid)) probe::look_up_subids(host);
+  if (probe::may_use_subids(spec, host.uid)) probe::look_up_subids(spec, host);
   probe::look_up_files(spec, host);
   if (spec.root && spec.root->overlay)
     host.mount_points = probe::visible_mount_points(

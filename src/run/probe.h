@@ -35,8 +35,8 @@ namespace isle::probe {
                                                   std::string_view search_path,
                                                   const std::string& prefix = {});
 
-/// Fills in subuid, subgid, newuidmap and newgidmap; host has the caller's ids and own maps.
-void look_up_subids(Host& host, const std::string& prefix = {});
+/// Fills in what Host says of subordinate ids; it has the caller's ids and own maps.
+void look_up_subids(const Spec& spec, Host& host, const std::string& prefix = {});
 
 /// Whether `spec` can lead to a map of subordinate ids.
 [[nodiscard]] bool may_use_subids(const Spec& spec, uid_t uid);

@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "run/checks.h"
 #include "run/probe.h"
 
 namespace isle::probe {
@@ -88,25 +88,32 @@ std::string find_privileged_program(std::string_view name, std::string_view sear
   return {};
 }
 
-void look_up_subids(Host& host, const std::string& prefix) {
-  // Neither a setuid bit nor file capabilities count for one who has given them up.
-  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return;
+void look_up_subids(const Spec& spec, Host& host, const std::string& prefix) {
   const auto subuid = sys::read_text(prefix + "/etc/subuid");
   const auto subgid = sys::read_text(prefix + "/etc/subgid");
-  if (!subuid || !subgid) return;
-  const std::string name = login_name(host.uid, prefix);
-  host.subuid = mapped_part(parse_subids(*subuid, host.uid, name), host.own_uid_map);
-  host.subgid = mapped_part(parse_subids(*subgid, host.uid, name), host.own_gid_map);
-  if (host.subuid.empty() || host.subgid.empty()) return;
+  if (subuid && subgid) {
+    const std::string name = login_name(host.uid, prefix);
+    host.subuid = mapped_part(parse_subids(*subuid, host.uid, name), host.own_uid_map);
+    host.subgid = mapped_part(parse_subids(*subgid, host.uid, name), host.own_gid_map);
+  }
+  const bool asked_for = spec.map_auto.value || spec.uid_mappings || spec.gid_mappings;
+  if (!asked_for && (host.subuid.empty() || host.subgid.empty())) return;
+  checks::Finding usable = checks::may_gain_privileges();
   const std::string path = std::string("/usr/bin:").append(search_path_of(host.environment));
-  host.newuidmap = find_privileged_program("newuidmap", path, prefix);
-  host.newgidmap = find_privileged_program("newgidmap", path, prefix);
+  for (const auto& [name, found] :
+       {std::pair{"newuidmap", &host.newuidmap}, std::pair{"newgidmap", &host.newgidmap}}) {
+    if (usable.ok()) *found = find_privileged_program(name, path, prefix);
+    if (usable.ok() && found->empty()) usable = checks::mapping_program(name, prefix);
+  }
+  host.no_mapping_programs = usable.detail;
+  host.no_mapping_programs_advice = usable.advice;
 }
 
 bool may_use_subids(const Spec& spec, uid_t uid) {
   if (!spec.creates(NamespaceType::user)) return false;
   if (spec.map_auto.value) return true;
-  return !spec.uid_mappings && spec.use_subordinate_ids && uid != 0;
+  if (uid == 0) return false;  // who may map by himself
+  return spec.uid_mappings || spec.gid_mappings || spec.use_subordinate_ids;
 }
 
 }  // namespace isle::probe
