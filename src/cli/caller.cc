@@ -43,6 +43,7 @@ Caller this_caller() {
   Caller caller;
   caller.pid = ::getpid();
   caller.uid = ::geteuid();
+  caller.gid = ::getegid();
   caller.capabilities = effective_capabilities();
   for (char** entry = environ; *entry != nullptr; ++entry) caller.environment.emplace_back(*entry);
   const std::unique_ptr<char, decltype(&::free)> cwd(::getcwd(nullptr, 0), ::free);

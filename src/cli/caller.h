@@ -25,6 +25,7 @@ struct UserEntry {
 struct Caller {
   pid_t pid = 0;
   uid_t uid = 0;              ///< Effective.
+  gid_t gid = 0;              ///< Effective.
   uint64_t capabilities = 0;  ///< Effective set, bit n is capability n.
   std::vector<std::string> environment;
   std::string cwd = "/";
@@ -37,6 +38,9 @@ struct Caller {
   /// The login shell of `uid` in /etc/passwd; empty where there is none.
   std::string (*find_shell)(uid_t uid) = nullptr;
 
+  [[nodiscard]] bool has_capability(int capability) const {
+    return (capabilities >> capability & 1) != 0;
+  }
   /// The value of an environment variable; nothing where it is not set.
   [[nodiscard]] std::optional<std::string_view> variable(std::string_view name) const;
 };

@@ -53,8 +53,7 @@ Status namespaces(RunRequest& request) {
 // Without a new user namespace the others need privilege in the caller's.
 Status privilege_for(const RunRequest& request, const Caller& caller) {
   const TypeChoice& user = request.choice(NamespaceType::user);
-  const bool privileged = (caller.capabilities >> CAP_SYS_ADMIN & 1) != 0;
-  if (user.kind != Kind::shared || privileged) return {};
+  if (user.kind != Kind::shared || caller.has_capability(CAP_SYS_ADMIN)) return {};
   std::vector<std::string_view> types;
   for (const NamespaceWish& wish : request.spec.namespaces) types.push_back(to_string(wish.type));
   if (types.empty()) return {};
@@ -269,17 +268,40 @@ Status named_user(RunRequest& request, const Caller& caller) {
   User& user = request.spec.process.user;
   if (!user.uid) user.uid = {entry->uid, from};
   if (!user.gid) user.gid = {entry->gid, from};
-  if (!user.additional_gids && !entry->additional_gids.empty()) {
+  // Groups that cannot be mapped are left out, as an ordinary user's own are.
+  const bool can_have_groups =
+      caller.has_capability(CAP_SETGID) || request.spec.gid_mappings || request.spec.map_auto.value;
+  if (!user.additional_gids && can_have_groups && !entry->additional_gids.empty()) {
     user.additional_gids = {std::move(entry->additional_gids), from};
   }
   return {};
 }
 
-void privileges(RunRequest& request) {
+// An ordinary user can always have one id inside, and it may be any: it stands for the own one.
+void own_ids(RunRequest& request, const Caller& caller) {
+  Spec& spec = request.spec;
+  if (!is_new(request, NamespaceType::user) || spec.map_auto.value) return;
+  if (caller.has_capability(CAP_SETUID) && caller.has_capability(CAP_SETGID)) return;
+  const User& user = spec.process.user;
+  if (user.uid && !spec.uid_mappings) {
+    spec.uid_mappings = {{{.container_id = user.uid->value, .host_id = caller.uid, .size = 1}},
+                         user.uid->from};
+  }
+  if (user.gid && !spec.gid_mappings) {
+    spec.gid_mappings = {{{.container_id = user.gid->value, .host_id = caller.gid, .size = 1}},
+                         user.gid->from};
+  }
+}
+
+void privileges(RunRequest& request, const Caller& caller) {
   ProcessWish& process = request.spec.process;
   const bool keep = request.keep_privileges.value;
   process.no_new_privileges = {.value = !keep, .from = request.keep_privileges.from};
   if (keep && !request.capabilities_asked) return;
+  // Who has none to begin with has none to lose, and with no_new_privileges gets none.
+  const bool has_some = request.choice(NamespaceType::user).kind != Kind::shared ||
+                        caller.has_capability(CAP_SETPCAP);
+  if (!has_some && !request.capabilities_asked) return;
   uint64_t mask = keep ? all_capabilities() : 0;
   mask = (mask | request.capabilities_added) & ~request.capabilities_dropped;
   process.capabilities = {{.bounding = mask,
@@ -363,7 +385,8 @@ Status complete(RunRequest& request, const Caller& caller, std::span<char* const
   if (Status status = complete_binds(request, caller); !status) return status;
   if (Status status = named_user(request, caller); !status) return status;
   request.spec.loopback_up = {.value = is_new(request, NamespaceType::network), .from = 0};
-  privileges(request);
+  own_ids(request, caller);
+  privileges(request, caller);
   environment(request, caller);
   terminal_for(request, caller);
   command_line(request, caller, command, command_index);

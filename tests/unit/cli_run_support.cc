@@ -95,6 +95,7 @@ Caller ann() {
   Caller caller;
   caller.pid = 4321;
   caller.uid = 1000;
+  caller.gid = 100;
   caller.environment = {"SHELL=/bin/zsh", "PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
   caller.cwd = "/home/ann";
   caller.find_user = [](const std::string& root_path, std::string_view name) -> Result<UserEntry> {
@@ -108,6 +109,7 @@ Caller ann() {
 Caller root() {
   Caller caller = ann();
   caller.uid = 0;
+  caller.gid = 0;
   caller.capabilities = all_capabilities();
   caller.cwd = "/";
   return caller;

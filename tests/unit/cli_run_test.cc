@@ -181,6 +181,8 @@ TEST(CliRun, Capabilities) {
   const Translated keep = translate({"--keep-privileges"});
   EXPECT_FALSE(keep.spec().process.capabilities);
   EXPECT_FALSE(keep.spec().process.no_new_privileges.value);
+  EXPECT_FALSE(translate({"--share", "all"}).spec().process.capabilities);
+  EXPECT_TRUE(translate({"--share", "all"}, root()).spec().process.capabilities);
   EXPECT_EQ(error_of({"--cap-add", "net_row"}),
             "--cap-add: \"net_row\" is not a capability\n"
             "  asked by: argv[2] --cap-add\n"
@@ -201,8 +203,19 @@ TEST(CliRun, Ids) {
   EXPECT_TRUE(translate({"--map-auto"}).spec().map_auto.value);
 }
 
+TEST(CliRun, AnOrdinaryUserAppearsAsTheIdAskedFor) {
+  const Translated run = translate({"--uid=0", "--gid=7"});
+  EXPECT_EQ(to_text(run.spec().uid_mappings->value), "0 1000 1");
+  EXPECT_EQ(run.spec().origins[run.spec().uid_mappings->from], "argv[2] --uid");
+  EXPECT_EQ(to_text(run.spec().gid_mappings->value), "7 100 1");
+  EXPECT_FALSE(translate({"--uid=0"}).spec().gid_mappings);
+  EXPECT_FALSE(translate({"--uid=0", "--map-auto"}).spec().uid_mappings);
+  EXPECT_FALSE(translate({"--uid=0"}, root()).spec().uid_mappings);
+}
+
 TEST(CliRun, UsersByName) {
-  const User bob = translate({"--user", "bob"}).spec().process.user;
+  EXPECT_FALSE(translate({"--user", "bob"}).spec().process.user.additional_gids);
+  const User bob = translate({"--user", "bob"}, root()).spec().process.user;
   EXPECT_EQ(bob.uid->value, 1001U);
   EXPECT_EQ(bob.gid->value, 100U);
   EXPECT_EQ(bob.additional_gids->value, (std::vector<uint32_t>{27, 44}));
