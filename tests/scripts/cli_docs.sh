@@ -1,0 +1,52 @@
+#!/bin/bash
+# Man pages and completions: made from the option table as it is, well formed, and offering what
+# they should.
+set -uo pipefail
+cd "$ISLE_SOURCE_DIR"
+failures=0
+fail() { echo "FAIL: $*"; failures=$((failures + 1)); }
+
+tools/update_cli_docs --check "$ISLE_BUILD_DIR" || fail "generated files are out of date"
+
+if command -v mandoc > /dev/null; then
+  mandoc -Tlint -W warning man/isle.1 man/isle-run.1 || fail "man pages"
+fi
+bash -n completions/isle.bash || fail "bash syntax"
+! command -v zsh > /dev/null || zsh -n completions/_isle || fail "zsh syntax"
+! command -v fish > /dev/null || fish -n completions/isle.fish || fail "fish syntax"
+
+# completes LINE WORD...: behind LINE, bash offers each WORD.
+completes() {
+  local line=$1 offered word
+  shift
+  offered=$(bash --norc -c '
+    source completions/isle.bash
+    compopt() { :; }
+    read -ra COMP_WORDS <<< "$1"
+    [[ $1 != *" " ]] || COMP_WORDS+=("")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _isle
+    printf "%s\n" "${COMPREPLY[@]}"' bash "$line")
+  for word in "$@"; do
+    grep -qxF -e "$word" <<< "$offered" || fail "\"$line\": $word is not offered"
+  done
+}
+completes "isle " run help
+completes "isle r" run
+completes "isle help r" run
+completes "isle run --host" --hostname
+completes "isle run --share ne" network
+completes "isle run --share user,ne" user,network
+completes "isle run --cap-add net_a" net_admin
+completes "isle run --hostname x --tty " auto always never
+completes "isle run --rlimit nof" nofile=
+completes "isle run -- tru" true
+completes "isle run tru" true
+completes "isle run --root /us" /usr
+
+if command -v fish > /dev/null; then
+  offered=$(HOME=$(mktemp -d) fish --no-config -c "source completions/isle.fish; complete -C 'isle run --hostn'")
+  [[ $offered == --hostname* ]] || fail "fish: $offered"
+fi
+
+((failures == 0)) && echo "man pages and completions are up to date"
