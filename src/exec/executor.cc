@@ -126,7 +126,10 @@ long check_alive(const Context& context) noexcept {
   return (poll.revents & sys::kPollHup) != 0 ? -ESRCH : 0;
 }
 
+/// Signals are blocked from before there is a child to wait for, so that the first SIGCHLD stays
+/// pending; the child's mask is set before its execve.
 long start_command(Context& context, std::uint32_t index) noexcept {
+  sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
   const int pid = clone_child(context, sys::CloneFlags::none, -1, &context.child_pidfd);
   if (pid == 0) run_steps_as(context, Actor::command, index + 1);
   context.child = pid;
@@ -135,7 +138,6 @@ long start_command(Context& context, std::uint32_t index) noexcept {
 
 /// Pid 1: ends as the command ends. Nothing of the host stays open or mapped in it but its code.
 [[noreturn]] void reap(const Context& context) noexcept {
-  sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
   const int command = context.child;
   sys::close_range(0, ~0U, sys::CloseRange::none);
   sys::munmap(context.launch->plan, plan::arena_size(context.plan()));
