@@ -7,6 +7,7 @@
 #include "sys/file_calls.h"
 #include "sys/io_calls.h"
 #include "sys/process_calls.h"
+#include "sys/settings_calls.h"
 
 namespace isle::exec {
 namespace {
@@ -138,6 +139,7 @@ long start_command(Context& context, std::uint32_t index) noexcept {
 
 /// Pid 1: ends as the command ends. Nothing of the host stays open or mapped in it but its code.
 [[noreturn]] void reap(const Context& context) noexcept {
+  sys::prctl(sys::Prctl::set_dumpable, 0, 0, 0, 0);  // the command cannot trace its pid 1
   const int command = context.child;
   sys::close_range(0, ~0U, sys::CloseRange::none);
   sys::munmap(context.launch->plan, plan::arena_size(context.plan()));

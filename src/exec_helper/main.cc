@@ -67,6 +67,14 @@ plan::Header* map_arena(int fd) {
   return reinterpret_cast<plan::Header*>(address);
 }
 
+bool joins_namespaces(const plan::Header* header) noexcept {
+  for (std::uint32_t i = 0; i < header->step_count; ++i) {
+    const plan::Step& step = plan::steps(header)[i];
+    if (step.op == plan::Op::setns && step.actor == plan::Actor::runtime) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 /// `stack` as the kernel leaves it: argc, argv, null, environment.
@@ -84,12 +92,14 @@ extern "C" [[noreturn]] void isle_exec_main(long* stack) {
   launch.guard_read = parse_number(argv[3]);
   for (const int fd : {arena, socket, launch.guard_read}) set_cloexec(fd);
   sys::prctl(sys::Prctl::set_pdeathsig, 9, 0, 0, 0);
-  sys::prctl(sys::Prctl::set_dumpable, 0, 0, 0, 0);
   launch.clone_parent = true;
   sys::rt_sigprocmask(sys::SigMask::setmask, nullptr, &launch.mask);
   launch.plan = map_arena(arena);
   sys::close(arena);
   if (launch.plan == nullptr) sys::exit_group(kUsageStatus);
+  // In a pid namespace that others live in, nobody shall trace us or open what we hold. Not in
+  // other plans: /proc/self of such a process is root's, and init may have its own ids to map.
+  if (joins_namespaces(launch.plan)) sys::prctl(sys::Prctl::set_dumpable, 0, 0, 0, 0);
 
   exec::Outcome outcome;
   exec::run_plan(launch, &outcome);
