@@ -15,6 +15,11 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = run_options,
      .main = run_main,
      .runs_program = true},
+    {.name = "doctor",
+     .operands = "",
+     .summary = "say what this kernel and this user can do",
+     .options = doctor_options,
+     .main = doctor_main},
 });
 
 }  // namespace

@@ -31,5 +31,7 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
 int run_main(const Invocation& invocation);
+int doctor_main(const Invocation& invocation);
+std::span<const Option> doctor_options();
 
 }  // namespace isle::cli
