@@ -83,16 +83,33 @@ _isle_run() {
   fi
 }
 
+_isle_doctor() {
+  local i=2
+  while ((i < COMP_CWORD)); do
+    case ${COMP_WORDS[i]} in
+      --) ((i += 1)); break ;;
+      -*) ((i += 1)) ;;
+      *) break ;;
+    esac
+  done
+  case $prev in
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--json --help -h" -- "$cur")
+  fi
+}
+
 _isle() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "help run --help --version" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "help run doctor --help --version" -- "$cur")
     return
   fi
   case ${COMP_WORDS[1]} in
-    help) _isle_list "help run" ;;
+    help) _isle_list "help run doctor" ;;
     run) _isle_run ;;
+    doctor) _isle_doctor ;;
   esac
 }
 

@@ -58,3 +58,6 @@ complete -c isle -n '__fish_seen_subcommand_from run' -l explain -d 'print the p
 complete -c isle -n '__fish_seen_subcommand_from run' -l verbose -s v -d 'print each step with its time to standard error'
 complete -c isle -n '__fish_seen_subcommand_from run' -l help -s h -d 'print this help'
 complete -c isle -n '__fish_seen_subcommand_from run' -x -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c isle -n __fish_use_subcommand -a doctor -d 'say what this kernel and this user can do'
+complete -c isle -n '__fish_seen_subcommand_from doctor' -l json -d 'print one JSON object'
+complete -c isle -n '__fish_seen_subcommand_from doctor' -l help -s h -d 'print this help'

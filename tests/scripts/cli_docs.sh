@@ -9,7 +9,7 @@ fail() { echo "FAIL: $*"; failures=$((failures + 1)); }
 tools/update_cli_docs --check "$ISLE_BUILD_DIR" || fail "generated files are out of date"
 
 if command -v mandoc > /dev/null; then
-  mandoc -Tlint -W warning man/isle.1 man/isle-run.1 || fail "man pages"
+  mandoc -Tlint -W warning man/isle*.1 || fail "man pages"
 fi
 bash -n completions/isle.bash || fail "bash syntax"
 ! command -v zsh > /dev/null || zsh -n completions/_isle || fail "zsh syntax"
@@ -31,9 +31,10 @@ completes() {
     grep -qxF -e "$word" <<< "$offered" || fail "\"$line\": $word is not offered"
   done
 }
-completes "isle " run help
+completes "isle " run doctor help
 completes "isle r" run
 completes "isle help r" run
+completes "isle doctor --" --json
 completes "isle run --host" --hostname
 completes "isle run --share ne" network
 completes "isle run --share user,ne" user,network
