@@ -1,5 +1,7 @@
 // `isle`: finds the subcommand and hands over.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -43,7 +45,16 @@ int print_generated(std::span<char* const> argv) {
   return kIsleFailed;
 }
 
+// A caller may start isle with standard descriptors closed; whatever isle opened first would then
+// take their numbers, and be the command's standard input.
+void keep_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR | O_NOCTTY);
+  }
+}
+
 int dispatch(std::span<char* const> argv) {
+  keep_standard_descriptors();
   if (argv.size() < 2) {
     print_error(overview());
     return kIsleFailed;
