@@ -2,6 +2,9 @@
 
 #include <linux/errno.h>
 
+#include <cstddef>
+#include <new>
+
 #include "exec/context.h"
 #include "exec/message.h"
 #include "sys/file_calls.h"
@@ -26,8 +29,9 @@ constexpr sys::sigset kOwnSignals = sys::signal_bit(4) | sys::signal_bit(5) | sy
 
 [[noreturn]] void run_steps_as(Context& context, Actor actor, std::uint32_t from) noexcept;
 
-/// One plain process or the sandbox's first one.
-int clone_child(const Context& context, sys::CloneFlags flags, int cgroup, int* pidfd) noexcept {
+/// One plain process.
+sys::clone_args clone_arguments(const Context& context, sys::CloneFlags flags, int cgroup,
+                                int* pidfd) noexcept {
   sys::clone_args args;
   args.flags = sys::bits(flags | sys::CloneFlags::pidfd);
   args.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
@@ -40,6 +44,11 @@ int clone_child(const Context& context, sys::CloneFlags flags, int cgroup, int* 
     args.flags |= sys::bits(sys::CloneFlags::into_cgroup);
     args.cgroup = static_cast<std::uint64_t>(cgroup);
   }
+  return args;
+}
+
+int clone_plain(const Context& context, int* pidfd) noexcept {
+  sys::clone_args args = clone_arguments(context, sys::CloneFlags::none, -1, pidfd);
   return sys::clone3(&args);
 }
 
@@ -61,24 +70,49 @@ int clone_child(const Context& context, sys::CloneFlags flags, int cgroup, int* 
 }
 
 long start_guard(Context& context) noexcept {
-  const int pid = clone_child(context, sys::CloneFlags::none, -1, &context.guard_pidfd);
+  const int pid = clone_plain(context, &context.guard_pidfd);
   if (pid == 0) be_guard(context);
   context.guard = pid;
   return pid < 0 ? pid : 0;
 }
 
+/// What init starts with: its own context, which with CLONE_VM lies at the end of its own stack.
+struct InitStart {
+  Context context;
+  int runtime_end = -1;
+  std::uint32_t from = 0;
+};
+
+void be_init(void* argument) noexcept {
+  InitStart& start = *static_cast<InitStart*>(argument);
+  sys::close(start.runtime_end);
+  run_steps_as(start.context, Actor::init, start.from);
+}
+
+/// With CLONE_VM the child shares this memory until its execve, which spares copying page tables
+/// and every fault after that; it has a stack of its own and touches nothing that we do.
 long start_init(Context& context, const Step& step, std::uint32_t index) noexcept {
   int pair[2];
   const int made = sys::socketpair(sys::AddressFamily::unix_,
                                    sys::SocketType::seqpacket | sys::SocketType::cloexec, 0, pair);
   if (made < 0) return made;
+  const auto flags = sys::CloneFlags{step.arg[0]};
   const int cgroup = step.arg[1] == plan::kNoRegister ? -1 : context.in(step.arg[1]);
-  const int pid =
-      clone_child(context, sys::CloneFlags{step.arg[0]}, cgroup, &context.child_pidfd);
-  if (pid == 0) {
-    sys::close(pair[0]);
-    context.channel = pair[1];
-    run_steps_as(context, Actor::init, index + 1);
+  sys::clone_args args = clone_arguments(context, flags, cgroup, &context.child_pidfd);
+  int pid = 0;
+  if (any(flags & sys::CloneFlags::vm)) {
+    char* top = static_cast<char*>(context.launch->stack_top);
+    top -= (sizeof(InitStart) + 15) & ~std::size_t{15};
+    InitStart& start = *new (static_cast<void*>(top)) InitStart{context, pair[0], index + 1};
+    start.context.channel = pair[1];
+    pid = sys::clone3_on_stack(&args, top, be_init, &start);
+  } else {
+    pid = sys::clone3(&args);
+    if (pid == 0) {
+      InitStart start{context, pair[0], index + 1};
+      start.context.channel = pair[1];
+      be_init(&start);
+    }
   }
   sys::close(pair[1]);
   if (pid < 0) {
@@ -131,7 +165,7 @@ long check_alive(const Context& context) noexcept {
 /// pending; the child's mask is set before its execve.
 long start_command(Context& context, std::uint32_t index) noexcept {
   sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
-  const int pid = clone_child(context, sys::CloneFlags::none, -1, &context.child_pidfd);
+  const int pid = clone_plain(context, &context.child_pidfd);
   if (pid == 0) run_steps_as(context, Actor::command, index + 1);
   context.child = pid;
   return pid < 0 ? pid : 0;

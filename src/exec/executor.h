@@ -22,9 +22,14 @@ struct Launch {
   int guard_write = -1;
   /// The children become the caller's parent's (isle-exec).
   bool clone_parent = false;
+  /// For plans that clone with CLONE_VM: end of a stack of kStackBytes, 16-byte aligned.
+  void* stack_top = nullptr;
   /// The signal mask the command starts with.
   sys::sigset mask = 0;
 };
+
+/// Enough for the deepest operation, which holds some paths (PATH_MAX) and a copy buffer.
+inline constexpr unsigned kStackBytes = 96 * 1024;
 
 /// Longest text of the kernel (fscontext log) or a mapping program that is passed on.
 inline constexpr int kMostLog = 208;

@@ -20,6 +20,8 @@ using namespace isle;
 constexpr int kUsageStatus = 125;
 constexpr int kMostFds = 4;
 
+alignas(16) char init_stack[exec::kStackBytes];
+
 int parse_number(const char* text) {
   const bool negative = *text == '-';
   if (negative) ++text;
@@ -93,6 +95,7 @@ extern "C" [[noreturn]] void isle_exec_main(long* stack) {
   for (const int fd : {arena, socket, launch.guard_read}) set_cloexec(fd);
   sys::prctl(sys::Prctl::set_pdeathsig, 9, 0, 0, 0);
   launch.clone_parent = true;
+  launch.stack_top = init_stack + sizeof init_stack;
   sys::rt_sigprocmask(sys::SigMask::setmask, nullptr, &launch.mask);
   launch.plan = map_arena(arena);
   sys::close(arena);

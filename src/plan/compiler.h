@@ -50,6 +50,7 @@ class Compiler {
 
   // namespaces.cc
   [[nodiscard]] sys::CloneFlags clone_flags() const;
+  [[nodiscard]] bool shares_memory() const;
   Status open_joins();
   void runtime_joins();
   void init_joins();
@@ -61,6 +62,7 @@ class Compiler {
   [[nodiscard]] bool joins_in_runtime() const;
 
   // root.cc
+  [[nodiscard]] bool in_place() const;
   Status open_root();
   Status overlay(const Overlay& wish, Origin from, Register out);
   void submounts(Origin from);
@@ -84,7 +86,8 @@ class Compiler {
                            std::span<const std::pair<std::string, std::string>> options,
                            uint64_t attributes, Origin from);
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
-  void device_node(Register dev, const char* name, uint32_t major, uint32_t minor, Origin from);
+  void device_node(Register host_dev, Register dev, const char* name, uint32_t major,
+                   uint32_t minor, Origin from);
   Register idmap_userns(const Bind& bind, Origin from);
   [[nodiscard]] Register mounted_at(std::string_view destination) const;
 

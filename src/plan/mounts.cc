@@ -158,18 +158,15 @@ Status Compiler::apply(const FsOperation& op, const Overlay& wish) {
   return {};
 }
 
-void Compiler::device_node(Register dev, const char* name, uint32_t major, uint32_t minor,
-                           Origin from) {
+void Compiler::device_node(Register host_dev, Register dev, const char* name, uint32_t major,
+                           uint32_t minor, Origin from) {
   constexpr uint64_t kMode = 020000 | 0666;
-  // A device node made in a file system that a user namespace owns is dead (SB_I_NODEV).
-  const bool can_make = !new_user() && host_.in_initial_user_namespace &&
-                        host_.has_capability(kCapMknod);
-  if (can_make) {
+  if (host_dev == kNone) {
     init(Op::mknod_in, from, {dev, text(name), kMode, sys::device_number(major, minor)});
     return;
   }
   const Register node = b_.take();
-  init(Op::open_tree, from, {kNone, text(fmt::format("/dev/{}", name)), sys::bits(kClone), node});
+  init(Op::open_tree, from, {host_dev, text(name), sys::bits(kClone), node});
   attach(node, dev, name, false, from);
   b_.release(node);
 }
@@ -179,10 +176,21 @@ Status Compiler::apply(const FsOperation& op, const Dev&) {
   const Origin from = op.from;
   const uint64_t nosuid = sys::bits(sys::MountAttr::nosuid);
   const uint64_t noexec = sys::bits(sys::MountAttr::noexec);
+  // A device node made in a file system that a user namespace owns is dead (SB_I_NODEV): the
+  // host's are bound, found in a directory that was opened before anything covers it.
+  const bool can_make = !new_user() && host_.in_initial_user_namespace &&
+                        host_.has_capability(kCapMknod);
+  Register host_dev = kNone;
+  if (!can_make) {
+    host_dev = b_.take();
+    init(Op::open, from, {text("/dev"), kOpenPath, host_dev});
+  }
   const Register dev =
       new_file_system("tmpfs", "dev", Options{{"mode", "0755"}}, nosuid | noexec, from);
   attach(dev, root_, op.destination, true, from);
-  for (const NodeRow& node : kNodes) device_node(dev, node.name, node.major, node.minor, from);
+  for (const NodeRow& node : kNodes)
+    device_node(host_dev, dev, node.name, node.major, node.minor, from);
+  b_.release(host_dev);
   for (const auto& [name, target] : kDevLinks)
     init(Op::symlink_in, from, {dev, text(name), text(target)});
 

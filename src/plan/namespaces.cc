@@ -38,7 +38,16 @@ sys::CloneFlags Compiler::clone_flags() const {
   auto flags = sys::CloneFlags::none;
   for (const TypeRow& entry : kTypes)
     if (entry.type != NamespaceType::time && creates(entry.type)) flags |= entry.flag;
+  if (shares_memory()) flags |= sys::CloneFlags::vm;
   return flags;
+}
+
+/// Not where init stays what it is (it unmaps the plan), nor where it joins a time namespace
+/// (kernel: timens_install() wants the only user of its memory).
+bool Compiler::shares_memory() const {
+  const bool joins_time = creates(NamespaceType::time) ? !host_.exec_enters_time_namespace
+                                                       : spec_.find(NamespaceType::time) != nullptr;
+  return !spec_.process.init.value && !joins_time;
 }
 
 /// A pid namespace is entered by children only, so whoever clones has to join it. With a user

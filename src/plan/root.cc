@@ -1,6 +1,7 @@
-// The new root: a detached copy of a tree (or an overlay on it), attached over "/" of the sandbox's
-// own mount namespace, filled, and pivoted to. Attached there because that needs no directory to
-// mount on and hides nothing: an absolute path of this process still starts below it.
+// The root. Either the very tree the sandbox's own mount namespace came with, changed in place; or
+// a detached copy of a tree (or an overlay on it), attached over "/" of that namespace, filled, and
+// pivoted to. Attached there because that needs no directory to mount on and hides nothing: an
+// absolute path of this process still starts below it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -43,6 +44,22 @@ uint64_t propagation_bits(Propagation propagation) {
   return 0;
 }
 
+/// The host's root as root: a copy of the tree and a pivot to it would show the same and cost an RCU
+/// grace period. A new user namespace is what makes sure that "/" is the namespace's own root: the
+/// kernel makes none for a chrooted process (kernel: create_user_ns()). What is mounted over "/"
+/// itself is reached by a pivot only, and sources on the host must not be covered meanwhile.
+bool Compiler::in_place() const {
+  const Root& root = *spec_.root;
+  return root.path == "/" && !root.overlay && !root.read_only && new_user() &&
+         creates(NamespaceType::mount) &&
+         std::none_of(spec_.mounts.begin(), spec_.mounts.end(), [](const FsOperation& op) {
+           return op.destination.find_first_not_of('/') == std::string::npos ||
+                  std::holds_alternative<Bind>(op.what) ||
+                  std::holds_alternative<Overlay>(op.what) ||
+                  std::holds_alternative<MakeFile>(op.what);
+         });
+}
+
 Status Compiler::open_root() {
   const NamespaceWish* mount = spec_.find(NamespaceType::mount);
   const uint64_t whole = sys::bits(sys::AtFlags::recursive);
@@ -73,6 +90,15 @@ Status Compiler::open_root() {
          {kNone, text("/"), whole, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
 
   root_ = b_.take();
+  if (in_place()) {
+    init(Op::mount_setattr, root.from,
+         {kNone, text("/"), whole, root.attributes, 0, propagation_bits(root.propagation), kNone});
+    init(Op::open, root.from,
+         {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
+                               sys::OpenFlags::cloexec), root_});
+    init(Op::umask, 0, {0});
+    return {};
+  }
   if (root.overlay) {
     Overlay layers = *root.overlay;
     if (layers.lower.empty()) layers.lower = {root.path};
@@ -174,6 +200,10 @@ Status Compiler::overlay(const Overlay& wish, Origin from, Register out) {
 void Compiler::enter_root() {
   if (!spec_.root) return;
   const Root& root = *spec_.root;
+  if (in_place()) {
+    init(Op::chdir, root.from, {text("/")});
+    return;
+  }
   if (root.read_only)
     init(Op::mount_setattr, root.from,
          {root_, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly), 0, 0, kNone});

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "exec/executor.h"
@@ -22,6 +23,7 @@ namespace isle {
 
 struct Process::State {
   Arena arena;
+  std::unique_ptr<char[]> stack;  ///< Of a child that shares memory; until it is reaped.
   pid_t pid = 0;
   Fd pidfd;
   Fd console;
@@ -107,6 +109,7 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
   launch.guard_read = guard_read.get();
   launch.guard_write = state.guard_pipe.get();
   launch.mask = mask;
+  launch.stack_top = state.stack.get() + exec::kStackBytes;
   exec::Outcome outcome;
   exec::run_plan(launch, &outcome);
   return outcome;
@@ -220,6 +223,8 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   auto arena = Arena::make(plan, settled, settled.carrier == LaunchOptions::Carrier::helper);
   if (!arena) return std::unexpected(arena.error());
   state.arena = std::move(*arena);
+  if (settled.carrier == LaunchOptions::Carrier::direct)
+    state.stack = std::make_unique_for_overwrite<char[]>(exec::kStackBytes);
   state.is_pid_1 = clones_pid_1(plan);
 
   Fd guard_read;
@@ -249,6 +254,7 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
                           .detail = result->detail,
                           .log = std::string(result->log, result->log_size)}));
   }
+  state.stack.reset();  // the child has memory of its own since its execve
   state.waited = false;
   if (state.guard_pipe) {
     constexpr char kStarted = 1;

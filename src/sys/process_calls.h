@@ -16,6 +16,50 @@ namespace isle::sys {
                                          std::size_t size_bytes = sizeof(clone_args)) noexcept {
   return raw_int(__NR_clone3, args, size_bytes);
 }
+/// clone3(2) with CloneFlags::vm: the child runs `entry(argument)` on the stack that ends at
+/// `stack_top` (16-byte aligned; args' own stack fields stay 0) and must not return from it.
+inline int clone3_on_stack(clone_args* args, void* stack_top, void (*entry)(void*),
+                           void* argument) noexcept {
+  args->stack = reinterpret_cast<std::uint64_t>(stack_top) - 16;  // the kernel adds the size
+  args->stack_size = 16;
+#if defined(__x86_64__)
+  long result = __NR_clone3;
+  register void (*r8)(void*) asm("r8") = entry;
+  register void* r9 asm("r9") = argument;
+  asm volatile(
+      "syscall\n\t"
+      "testq %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xorl %%ebp, %%ebp\n\t"
+      "movq %%r9, %%rdi\n\t"
+      "call *%%r8\n\t"
+      "ud2\n"
+      "1:"
+      : "+a"(result)
+      : "D"(args), "S"(sizeof *args), "r"(r8), "r"(r9)
+      : "rcx", "r11", "memory");
+  return static_cast<int>(result);
+#elif defined(__aarch64__)
+  register long x8 asm("x8") = __NR_clone3;
+  register long x0 asm("x0") = reinterpret_cast<long>(args);
+  register long x1 asm("x1") = sizeof *args;
+  register void (*x9)(void*) asm("x9") = entry;
+  register void* x10 asm("x10") = argument;
+  asm volatile(
+      "svc #0\n\t"
+      "cbnz x0, 1f\n\t"
+      "mov x29, #0\n\t"
+      "mov x30, #0\n\t"
+      "mov x0, x10\n\t"
+      "blr x9\n\t"
+      "brk #0\n"
+      "1:"
+      : "+r"(x0)
+      : "r"(x8), "r"(x1), "r"(x9), "r"(x10)
+      : "memory", "cc");
+  return static_cast<int>(x0);
+#endif
+}
 /// unshare(2): moves the caller into new namespaces, or stops sharing.
 inline int unshare(CloneFlags flags) noexcept { return raw_int(__NR_unshare, flags); }
 /// setns(2): joins the namespace `fd`, or with a pidfd (5.8) all those `flags` names.
