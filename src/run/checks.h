@@ -105,8 +105,9 @@ struct Walker {
 [[nodiscard]] Finding file_is_executable(const std::string& path,
                                          const Walker& walker = Walker::caller(),
                                          const std::string& root = {});
-/// The first symbolic link on the way to `path` below `root`, with its target; empty for none.
-[[nodiscard]] std::string first_link(const std::string& root, const std::string& path);
+/// Whether every link on the way to `path` below `root` stays in it: "/proc/self/root is a link
+/// that leads out of any root", "... is a loop".
+[[nodiscard]] Finding links_stay_inside(const std::string& root, const std::string& path);
 
 // ---- mounts, checks_mounts.cc -------------------------------------------------------------------
 

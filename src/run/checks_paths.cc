@@ -15,7 +15,7 @@
 #include "isle/fd.h"
 #include "run/checks.h"
 #include "sys/abi_process.h"
-#include "sys/flag_names.h"
+#include "sys/file_calls.h"
 #include "sys/proc_files.h"
 #include "sys/settings_calls.h"
 
@@ -280,17 +280,30 @@ Finding file_is_executable(const std::string& path, const Walker& walker, const 
   return contents_are_executable(path, found.end, walker, root);
 }
 
-std::string first_link(const std::string& root, const std::string& path) {
-  std::string here = root == "/" ? "" : root;
+// The same walk as path::open_in() makes, a component more each time; where that is refused, once
+// more without that rule: then a link of /proc gives EXDEV, a loop ELOOP still.
+Finding links_stay_inside(const std::string& root, const std::string& path) {
+  constexpr auto kFlags = sys::OpenFlags::path | sys::OpenFlags::cloexec;
+  const Fd top(sys::openat(sys::kAtFdcwd, root.empty() ? "/" : root.c_str(), kFlags));
+  const auto result = [&](const std::string& part, sys::Resolve resolve) {
+    sys::open_how how;
+    how.flags = sys::bits(kFlags);
+    how.resolve = sys::bits(resolve);
+    const Fd opened(sys::openat2(top.get(), part.c_str(), &how));
+    return opened.get();  // negative: -errno
+  };
+  std::string part;
   for (std::string_view rest = path; !rest.empty();) {
-    const std::string_view part = sys::next_part(rest, '/');
-    if (part.empty() || part == ".") continue;
-    here.append("/").append(part);
-    struct stat status{};
-    if (lstat(here.c_str(), &status) != 0) return {};
-    if (S_ISLNK(status.st_mode)) return fmt::format("{} -> {}", here, target_of(here));
+    const std::string_view name = sys::next_part(rest, '/');
+    if (name.empty()) continue;
+    part.append("/").append(name);
+    if (result(part, sys::Resolve::in_root | sys::Resolve::no_magiclinks) != -ELOOP) continue;
+    if (result(part, sys::Resolve::in_root) == -ELOOP)
+      return no(fmt::format("{} is a loop of symbolic links", part));
+    return no(
+        fmt::format("{} is a link of /proc that leads out of any root, and is not followed", part));
   }
-  return {};
+  return yes();
 }
 
 }  // namespace isle::checks

@@ -91,16 +91,17 @@ std::string missing_on_read_only(const FailedStep& failed) {
   if (finding.ok()) return {};
   const std::string parent = parent_of(path);
   return fmt::format(
-      "{}, and the sandbox's root is read-only there; --overlay makes it writable{}", finding.detail,
+      "{}, and the sandbox's root is read-only there; --overlay makes it writable{}",
+      finding.detail,
       parent == "/" ? "" : fmt::format(", --tmpfs {} puts an empty one there", parent));
 }
 
 std::string link_in_the_way(const FailedStep& failed) {
-  const auto place = failed.on_host(path_of(failed));
-  if (!place) return {};
-  const std::string link = checks::first_link(place->root, place->path);
-  if (link.empty()) return {};
-  return fmt::format("a symbolic link on the way leads out of the root or in a circle: {}", link);
+  const std::string path = path_of(failed);
+  const auto place = failed.on_host(path);
+  // A proc of the sandbox's own has the links that the host's has.
+  return place ? checks::links_stay_inside(place->root, place->path).hint()
+               : checks::links_stay_inside("", path).hint();
 }
 
 std::string other_kind(const FailedStep& failed) {

@@ -20,10 +20,17 @@ NamespaceSet asked_for(const FailedStep& failed) {
   return NamespaceSet::of_clone_flags(failed.step().arg[0]);
 }
 
-// The step that opened what a setns joins, and that as a handle of our own.
-std::string joined_path(const FailedStep& failed) {
-  const plan::Step* opened = failed.writer(failed.step().arg[0]);
-  return opened != nullptr && opened->op == Op::open ? failed.text(*opened, 0) : std::string{};
+// What a setns joins, as a path of ours: a descriptor of the caller's is open in us.
+std::string joined_path(const FailedStep& failed, const plan::Step& setns) {
+  const plan::Step* opened = failed.writer(setns.arg[0]);
+  if (opened != nullptr && opened->op == Op::open) return failed.text(*opened, 0);
+  if (opened != nullptr && opened->op == Op::use_fd)
+    return fmt::format("/proc/self/fd/{}", opened->arg[0]);
+  return {};
+}
+
+bool joins(const plan::Step& step, NamespaceType type) {
+  return step.op == Op::setns && NamespaceSet::of_clone_flags(step.arg[1]).contains(type);
 }
 
 }  // namespace
@@ -69,14 +76,9 @@ std::string clone3_filtered(const FailedStep&) {
 
 // Tried for real: a child joins the pid namespace as the runtime did, and forks.
 std::string dead_pid_namespace(const FailedStep& failed) {
-  const plan::Step* join = failed.earlier([](const plan::Step& step) {
-    return step.op == Op::setns &&
-           NamespaceSet::of_clone_flags(step.arg[1]).contains(NamespaceType::pid);
-  });
-  const plan::Step* opened =
-      join == nullptr ? nullptr : failed.writer(join->arg[0], failed.index());
-  if (opened == nullptr || opened->op != Op::open) return {};
-  const std::string path = failed.text(*opened, 0);
+  const plan::Step* join =
+      failed.earlier([](const plan::Step& step) { return joins(step, NamespaceType::pid); });
+  const std::string path = join == nullptr ? std::string{} : joined_path(failed, *join);
   const auto space = Namespace::of_path(path, NamespaceType::pid);
   if (!space) return {};
   sys::clone_args args;
@@ -113,12 +115,11 @@ std::string killed_by_memory_limit(const FailedStep& failed) {
 }
 
 std::string join_forbidden(const FailedStep& failed) {
-  const std::string path = joined_path(failed);
+  const std::string path = joined_path(failed, failed.step());
   const auto space = path.empty() ? Result<Namespace>(fail(0, "")) : Namespace::of_path(path);
   if (!space) return {};
   const bool joins_user = failed.earlier([](const plan::Step& step) {
-    return step.op == Op::setns &&
-           NamespaceSet::of_clone_flags(step.arg[1]).contains(NamespaceType::user);
+    return joins(step, NamespaceType::user);
   }) != nullptr;
   const auto own = Namespace::of_self(NamespaceType::user);
   const auto owner = space->owner();
@@ -144,7 +145,7 @@ std::string join_forbidden(const FailedStep& failed) {
 }
 
 std::string join_wrong_type(const FailedStep& failed) {
-  const std::string path = joined_path(failed);
+  const std::string path = joined_path(failed, failed.step());
   if (path.empty()) return {};
   const auto space = Namespace::of_path(path);
   if (!space)
