@@ -262,7 +262,7 @@ bool run_steps(Context& context, std::uint32_t from) noexcept {
     if (step.actor != context.actor) continue;
     const long result = do_step(context, step, i);
     if (result < 0) {
-      if (-result == step.pass_over) {
+      if (-result == step.pass_over || step.pass_over == plan::kAnyError) {
         i += step.skip;
         continue;
       }
@@ -314,7 +314,7 @@ int run_undo(const Launch& launch, bool started) noexcept {
     const Step& step = plan::steps(launch.plan)[i];
     if (step.actor != Actor::undo || (started && (step.flags & plan::kOnFailureOnly) != 0)) continue;
     const long done = do_operation(context, step);
-    if (done < 0 && -done != step.pass_over) ++failures;
+    if (done < 0 && -done != step.pass_over && step.pass_over != plan::kAnyError) ++failures;
   }
   return failures;
 }

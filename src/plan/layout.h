@@ -69,10 +69,12 @@ enum StepFlags : uint8_t {
   kOnFailureOnly = 1,  ///< (undo) ... only where the command was not started.
 };
 
+inline constexpr uint8_t kAnyError = 0xff;
+
 struct Step {
   Op op{};
   Actor actor{};
-  uint8_t pass_over = 0;  ///< An errno that is no failure here; 0 for none.
+  uint8_t pass_over = 0;  ///< An errno that is no failure here, or kAnyError; 0 for none.
   uint8_t flags = 0;      ///< StepFlags
   uint16_t origin = 0;    ///< Index into the plan's origins.
   uint16_t skip = 0;      ///< Steps to pass over, too, when pass_over was met.

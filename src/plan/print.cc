@@ -81,6 +81,10 @@ std::string cpus_text(const View& view, uint64_t argument) {
   return out;
 }
 
+std::string_view pass_over_name(const Step& step) {
+  return step.pass_over == kAnyError ? "it fails" : sys::errno_name(step.pass_over);
+}
+
 template <class E>
 std::string flags(uint64_t value) {
   return sys::to_text(static_cast<E>(value));
@@ -164,7 +168,7 @@ std::string to_text(const Plan& plan) {
     const plan::Step& step = view.steps()[i];
     std::string line = fmt::format("{:3} {:7} {}", i, plan.step_actor(i), plan.step_text(i));
     if (step.pass_over != 0) {
-      line += fmt::format("  (unless {}", sys::errno_name(step.pass_over));
+      line += fmt::format("  (unless {}", plan::pass_over_name(step));
       line += step.skip != 0 ? fmt::format(", which skips {})", step.skip) : ")";
     }
     text += fmt::format("{:<78} from: {}\n", line, plan.step_origin(i));
@@ -194,7 +198,7 @@ std::string to_json(const Plan& plan) {
                                     {"op", row.name},
                                     {"args", std::move(args)},
                                     {"from", plan.step_origin(i)}};
-    if (step.pass_over != 0) entry["pass_over"] = sys::errno_name(step.pass_over);
+    if (step.pass_over != 0) entry["pass_over"] = plan::pass_over_name(step);
     if (step.skip != 0) entry["skip"] = step.skip;
     steps.push_back(std::move(entry));
   }

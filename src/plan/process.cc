@@ -175,8 +175,8 @@ void Compiler::working_directory(Actor actor) {
   if (wish.cwd) {
     b_.add(actor, Op::chdir, wish.cwd->from, {text(wish.cwd->value)});
   } else if (spec_.root) {
-    // Where the caller is, if that is there too; else "/", where we are.
-    b_.add(actor, Op::chdir, 0, {text(host_.cwd)}).pass_over = ENOENT;
+    // Where the caller is, if that is there too and open to the command; else "/", where we are.
+    b_.add(actor, Op::chdir, 0, {text(host_.cwd)}).pass_over = kAnyError;
   }
 }
 

@@ -60,15 +60,24 @@ template <class T>
 #endif
 }
 
+#ifdef __clang_analyzer__
+/// To the analyzer an opaque call: the kernel writes through the pointers it is given.
+long raw_opaque(long number, ...) noexcept;
+#endif
+
 /// Issues system call `number` with up to six arguments; the rest are passed as 0.
 template <class... Args>
   requires(sizeof...(Args) <= 6)
 [[gnu::always_inline]] inline long raw(long number, Args... args) noexcept {
+#ifdef __clang_analyzer__
+  return raw_opaque(number, args...);
+#else
   long registers[6] = {};
   [[maybe_unused]] int i = 0;
   ((registers[i++] = to_register(args)), ...);
   return raw6(number, registers[0], registers[1], registers[2], registers[3], registers[4],
               registers[5]);
+#endif
 }
 
 /// raw() for calls whose result fits an int: 0, a descriptor, a pid or -errno.
