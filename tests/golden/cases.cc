@@ -1,0 +1,200 @@
+#include "golden/cases.h"
+
+#include <sstream>
+
+#include "cli/options.h"
+#include "cli/run_request.h"
+#include "golden/hosts.h"
+
+namespace isle::golden {
+namespace {
+
+constexpr std::string_view kEverywhere = "5.14-root 6.1-plain 6.1-subids 6.18-root-v1";
+constexpr std::string_view kOrdinary = "6.1-plain 6.1-subids";
+constexpr std::string_view kRoot = "5.14-root 6.18-root-v1";
+constexpr std::string_view kPlain = "6.1-plain";
+constexpr std::string_view kSubids = "6.1-subids";
+constexpr std::string_view kOldRoot = "5.14-root";
+
+const std::vector<Case>& table() {
+  static const std::vector<Case> kCases = {
+      {"default", {"true"}, kEverywhere},
+      {"shell", {}, kPlain},
+
+      // Root file system
+      {"root", {"--root", "/tree", "/bin/sh"}, "5.14-root 6.1-plain"},
+      {"root_relative", {"--root=tree", "sh"}, kPlain},
+      {"root_missing", {"--root=/missing", "sh"}, kPlain},
+      {"root_file", {"--root=/etc/hosts", "sh"}, kPlain},
+      {"root_read_only", {"--root=/tree", "--read-only", "sh"}, kOldRoot},
+      {"overlay", {"--overlay", "true"}, kEverywhere},
+      {"overlay_kept", {"--overlay=/changes", "true"}, "5.14-root 6.1-subids"},
+      {"overlay_of_tree", {"--root=/tree/", "--overlay", "sh"}, kPlain},
+      {"overlay_of_relative_tree", {"--root=tree", "--overlay", "--bind=.:/x", "sh"}, kPlain},
+      {"read_only", {"--read-only", "true"}, kPlain},
+      {"no_root", {"--no-root", "true"}, "5.14-root 6.1-plain"},
+      {"no_root_mount", {"--no-root", "--mount=type=proc,dst=/proc", "true"}, kPlain},
+      {"no_root_overlay",
+       {"--no-root", "--mount=type=overlay,dst=/x,lowerdir=/lower1", "true"},
+       kPlain},
+      {"bind", {"--bind=/src:/dst", "true"}, "5.14-root 6.1-plain 6.1-subids"},
+      {"bind_file", {"--bind=/etc/hosts:/etc/hosts", "true"}, kPlain},
+      {"bind_relative", {"--bind=.", "--bind=./src:/x", "true"}, kPlain},
+      {"bind_fd", {"--bind=fd:5:/file", "--bind=fd:6:/dir", "true"}, kPlain},
+      {"bind_options", {"--bind=/src:/dst:norec,rro,noexec,suid,rslave,noatime", "true"}, kOldRoot},
+      {"bind_missing", {"--bind=/missing:/dst", "true"}, kPlain},
+      {"bind_closed", {"--bind=/closed/x:/dst", "true"}, kPlain},
+      {"bind_optional", {"--bind=/missing:/dst:optional", "true"}, kPlain},
+      {"bind_idmap", {"--bind=/src:/dst:idmap=0:1000:2", "true"}, "5.14-root 6.1-plain"},
+      {"bind_idmap_gid", {"--bind=/src:/dst:gidmap=0:1000:2", "true"}, kOldRoot},
+      {"bind_idmap_sandbox",
+       {"--map-uid=0:1000:10", "--map-gid=0:2000:10", "--bind=/src:/dst:idmap", "true"},
+       kOldRoot},
+      {"ro_bind", {"--ro-bind=/src", "true"}, kPlain},
+      {"dev_bind", {"--dev-bind=/dev/kvm", "true"}, kEverywhere},
+      {"tmpfs", {"--tmpfs=/scratch:size=1M,mode=1777", "true"}, "5.14-root 6.1-plain"},
+      {"dir", {"--dir=/tmp/a/b", "--dir=/tmp/c:mode=700", "true"}, kPlain},
+      {"symlink", {"--symlink=usr/bin:/tmp/bin", "true"}, kPlain},
+      {"file", {"--file=/etc/hosts:/tmp/hosts:mode=600", "true"}, kPlain},
+      {"file_fd", {"--file=5:/tmp/x", "true"}, kPlain},
+      {"file_directory", {"--file=/src:/tmp/x", "true"}, kPlain},
+      {"mount_tmpfs", {"--mount=type=tmpfs,dst=/data,size=16M,ro", "true"}, kPlain},
+      {"mount_ext4", {"--mount=type=ext4,src=/dev/sdb1,dst=/disk,data=journal", "true"}, kOldRoot},
+      {"mount_overlay",
+       {"--mount=type=overlay,dst=/o,lowerdir=/lower1:/lower2,upperdir=/changes/upper,"
+        "workdir=/changes/work",
+        "true"},
+       "5.14-root 6.1-plain"},
+      {"mount_overlay_in_memory", {"--mount=type=overlay,dst=/o,lowerdir=/src", "true"}, kPlain},
+      {"mask", {"--mask=/etc/shadow", "--mask=/sys/firmware", "true"}, "5.14-root 6.1-plain"},
+      {"propagation", {"--propagation=slave", "true"}, "5.14-root 6.1-plain"},
+      {"order_of_mounts",
+       {"--tmpfs=/a", "--bind=/src:/a/x", "--ro-bind=/lower1:/a/x/y", "--dir=/a/z", "true"},
+       kPlain},
+
+      // Namespaces
+      {"share_net", {"--share=net", "true"}, "5.14-root 6.1-plain"},
+      {"share_pid", {"--share=pid", "true"}, kPlain},
+      {"share_ipc_uts", {"--share=ipc,uts", "true"}, kPlain},
+      {"share_mount", {"--share=mount", "true"}, kPlain},
+      {"share_user", {"--share=user", "true"}, kRoot},
+      {"share_user_uid", {"--share=user", "--uid=1000", "--gid=100", "true"}, kOldRoot},
+      {"share_all", {"--share=all", "true"}, "5.14-root 6.1-plain"},
+      {"new_time", {"--new=time", "true"}, "5.14-root 6.18-root-v1"},
+      {"join_net", {"--join=net=/ns/net", "true"}, "5.14-root 6.1-plain"},
+      {"join_net_share_user", {"--join=net=/ns/net", "--share=user", "true"}, kOldRoot},
+      {"join_fd", {"--join=uts=fd:5", "true"}, kOldRoot},
+      {"join_missing", {"--join=net=/missing", "true"}, kOldRoot},
+      {"join_pid", {"--join=user,pid,mnt,net=77", "true"}, "5.14-root 6.1-plain"},
+      {"join_mount", {"--join=mnt=/ns/mnt", "--oom-score-adj=5", "true"}, kOldRoot},
+      {"join_user_uid",
+       {"--join=user=/ns/user", "--uid=0", "--gid=0", "--share=mnt", "true"},
+       "5.14-root 6.1-plain"},
+      {"keep", {"--keep=net=/keep/new", "--keep=uts=/keep/file", "true"}, "5.14-root 6.1-plain"},
+      {"keep_time", {"--new=time", "--keep=time=/keep/time", "true"}, kRoot},
+      {"keep_directory", {"--keep=net=/keep/dir", "true"}, kOldRoot},
+      {"time_offset", {"--time-offset=monotonic=-1.5,boottime=86400", "true"}, kEverywhere},
+      {"hostname", {"--hostname=box", "--domainname=example", "true"}, kPlain},
+
+      // Identity
+      {"uid", {"--uid=0", "--gid=0", "true"}, kEverywhere},
+      {"uid_other", {"--uid=33", "--gid=33", "true"}, kEverywhere},
+      {"user", {"--user=bob", "true"}, kEverywhere},
+      {"groups", {"--groups=27,44", "true"}, "5.14-root 6.1-subids"},
+      {"groups_denied", {"--groups=27", "true"}, kPlain},
+      {"groups_none", {"--groups=", "true"}, kOldRoot},
+      {"map_uid",
+       {"--map-uid=0:100000:10", "--map-gid=0:100000:10", "--uid=5", "true"},
+       "5.14-root 6.1-plain 6.1-subids"},
+      {"map_uid_single", {"--map-uid=0:1000", "--map-gid=0:1000", "true"}, kOrdinary},
+      {"map_uid_only", {"--map-uid=0:1000", "true"}, kOrdinary},
+      {"map_auto", {"--map-auto", "true"}, kEverywhere},
+      {"cap_add", {"--cap-add=net_bind_service,CAP_CHOWN", "true"}, "5.14-root 6.1-plain"},
+      {"cap_add_uid",
+       {"--cap-add=ALL", "--cap-drop=sys_admin", "--uid=7", "true"},
+       "5.14-root 6.1-subids"},
+      {"cap_drop", {"--keep-privileges", "--cap-drop=sys_admin", "true"}, kOldRoot},
+      {"keep_privileges", {"--keep-privileges", "true"}, "5.14-root 6.1-plain 6.1-subids"},
+
+      // Limits
+      {"memory", {"--memory=64M", "true"}, kEverywhere},
+      {"cpus", {"--cpus=0.5", "true"}, kEverywhere},
+      {"pids", {"--pids=32", "true"}, kEverywhere},
+      {"all_limits", {"--memory=1G", "--cpus=2", "--pids=100", "--init", "true"}, kEverywhere},
+      {"limits_and_join", {"--join=pid=/ns/pid", "--memory=1G", "--pids=9", "true"}, kRoot},
+      {"rlimit", {"--rlimit=nofile=1024:4096", "--rlimit=core=unlimited", "true"}, kPlain},
+      {"nice", {"--nice=-5", "true"}, kOldRoot},
+      {"cpus_allowed", {"--cpus-allowed=0-2,65", "true"}, kPlain},
+      {"oom_score_adj", {"--oom-score-adj=-500", "true"}, kOldRoot},
+      {"timeout", {"--timeout=1.5s:2s", "true"}, kPlain},
+
+      // Process
+      {"workdir", {"--workdir=/var/tmp", "pwd"}, kPlain},
+      {"env", {"--clear-env", "--env=A=1", "--env=LANG", "true"}, kPlain},
+      {"unset", {"--unset=LANG", "-eB=2", "/bin/env"}, kPlain},
+      {"umask", {"--umask=077", "true"}, kPlain},
+      {"init", {"--init", "true"}, "5.14-root 6.1-plain"},
+      {"tty", {"--tty=always", "true"}, "5.14-root 6.1-plain"},
+      {"tty_no_root", {"--tty=always", "--no-root", "--init", "true"}, kPlain},
+      {"tty_never", {"--tty=never", "true"}, kPlain},
+      {"pass_fd", {"--pass-fd=5,3,9", "true"}, kPlain},
+
+      // isle itself: not a step of the plan's
+      {"pid_file_status_fd", {"--pid-file=/run/x.pid", "--status-fd=7", "-v", "true"}, kPlain},
+      {"explain", {"--explain=json", "true"}, kPlain},
+      {"everything_at_once",
+       {"--root=/tree",
+        "--overlay",
+        "--bind=/src",
+        "--tmpfs=/x",
+        "--hostname=h",
+        "--map-auto",
+        "--uid=1",
+        "--gid=1",
+        "--groups=2,3",
+        "--cap-add=kill",
+        "--rlimit=nproc=10",
+        "--umask=27",
+        "--workdir=/x",
+        "--init",
+        "--tty=always",
+        "--pids=5",
+        "--time-offset=boottime=1",
+        "--env=A=b",
+        "--pass-fd=4",
+        "--",
+        "sh",
+        "-c",
+        "exit 3"},
+       kSubids},
+  };
+  return kCases;
+}
+
+}  // namespace
+
+std::span<const Case> cases() { return table(); }
+
+std::vector<std::string> host_names(const Case& test_case) {
+  std::istringstream words{std::string(test_case.on)};
+  std::vector<std::string> names;
+  for (std::string word; words >> word;) names.push_back(word);
+  return names;
+}
+
+Result<Spec> translate(std::vector<std::string> words, const Host& host) {
+  words.insert(words.begin(), {"isle", "run"});
+  std::vector<char*> argv;
+  argv.reserve(words.size());
+  for (std::string& word : words) argv.push_back(word.data());
+  cli::RunRequest request;
+  const auto next = cli::parse_options(cli::run_options(), argv, 2, &request);
+  if (!next) return std::unexpected(next.error());
+  const auto command = std::span<char* const>(argv).subspan(static_cast<size_t>(*next));
+  const cli::Caller caller = caller_of(host);
+  if (Status status = cli::complete(request, caller, command, *next); !status)
+    return std::unexpected(status.error());
+  return std::move(request.spec);
+}
+
+}  // namespace isle::golden
