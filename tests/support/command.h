@@ -77,9 +77,9 @@ class Command {
   void close_input();
   /// Reads its output (out and, on a terminal, all) until `text` appears after what the last
   /// expect() found. False: it ended, or ran into `timeout` (scaled), without; see output().
-  bool expect(std::string_view text, milliseconds timeout = milliseconds{30'000});
+  bool expect(std::string_view text, milliseconds timeout = milliseconds{10'000});
   /// The same on standard error.
-  bool expect_error(std::string_view text, milliseconds timeout = milliseconds{30'000});
+  bool expect_error(std::string_view text, milliseconds timeout = milliseconds{10'000});
   /// Standard output so far; and standard error.
   [[nodiscard]] const std::string& output() const { return out_.text; }
   [[nodiscard]] const std::string& error_output() const { return err_.text; }

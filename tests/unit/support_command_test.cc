@@ -107,10 +107,10 @@ TEST(Command, Terminal) {
       {"sh", "-c", "tty >/dev/null && echo terminal; stty size; read a; stty size; cat; exit 5"},
       {.pty = true});
   ASSERT_TRUE(command.expect("terminal")) << command.output();
-  ASSERT_TRUE(command.expect("24 80")) << command.output();
+  ASSERT_TRUE(command.expect("24 80\r\n")) << command.output();
   command.resize(40, 100);
   command.write("\n");
-  EXPECT_TRUE(command.expect("40 100")) << command.output();
+  EXPECT_TRUE(command.expect("40 100\r\n")) << command.output();
   command.write("word\n");
   EXPECT_TRUE(command.expect("word\r\nword\r\n")) << command.output();  // echo and cat
   command.write("\x04");
