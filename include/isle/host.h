@@ -33,6 +33,14 @@ struct FileFact {
   uint64_t device = 0;  ///< st_rdev of a device.
 };
 
+/// What stands directly in a directory; links not followed.
+struct DirectoryEntry {
+  std::string name;
+  bool is_directory = false;
+  mode_t mode = 0755;   ///< Permission bits.
+  std::string link = {};  ///< Target of a symbolic link, else empty.
+};
+
 enum class CgroupLayout : uint8_t { none, v1, hybrid, v2 };
 
 /// Where isle may make cgroups. All paths are absolute host paths of existing directories.
@@ -102,6 +110,8 @@ struct Host {
   std::map<std::string, FileFact> files;
   /// Where mounts stand below the caller's root, outermost first (of /proc/self/mountinfo).
   std::vector<std::string> mount_points;
+  /// What stands in the directory that is to be the root, by name; where an overlay goes over it.
+  std::vector<DirectoryEntry> root_entries;
 
   [[nodiscard]] FileFact file(const std::string& path) const {
     const auto found = files.find(path);

@@ -64,8 +64,20 @@ class Compiler {
   // root.cc
   [[nodiscard]] bool in_place() const;
   Status open_root();
-  Status overlay(const Overlay& wish, Origin from, Register out);
-  void submounts(Origin from);
+  struct OverlayBase {
+    Register memory = kNone;  ///< The tmpfs that upper and work are relative to; none: on disk.
+    std::string upper = {};
+    std::string work = {};
+  };
+  Result<Register> overlay(const Overlay& wish, Origin from);
+  Status overlay_by_entry(const Overlay& wish, Origin from);
+  OverlayBase overlay_base(const Overlay& wish, Origin from);
+  Register overlay_mount(const std::string& lower, const std::string& upper,
+                         const std::string& work, const Overlay& wish, Origin from);
+  void show_read_only(const std::string& path, const std::string& inside, bool directory,
+                      Origin from);
+  [[nodiscard]] bool replaced(std::string_view inside) const;
+  [[nodiscard]] bool has_mounts_below(const std::string& path) const;
   void enter_root();
 
   // mounts.cc

@@ -25,6 +25,11 @@ bool is_single(const IdMap& map, uint32_t own) {
   return map.size() == 1 && map[0].size == 1 && map[0].host_id == own;
 }
 
+/// Who runs where nobody was asked for: what the caller is inside; where that is not mapped, root.
+uint32_t default_id(const IdMap& map, uint32_t own) {
+  return to_container(map, own).value_or(to_host(map, 0) ? 0 : kOverflowId);
+}
+
 std::vector<std::string> program_arguments(const IdMap& map) {
   std::vector<std::string> arguments;
   for (const IdMapping& line : map)
@@ -133,8 +138,10 @@ void Compiler::set_identity(Actor actor) {
   const bool root_group_inside = new_user() && to_host(ids_.gid_map, 0);
   const uint32_t uid_now = root_inside ? 0 : inside_uid();
   const uint32_t gid_now = root_group_inside ? 0 : inside_gid();
-  const uint32_t uid = user.uid ? user.uid->value : inside_uid();
-  const uint32_t gid = user.gid ? user.gid->value : inside_gid();
+  const uint32_t own_uid = new_user() ? default_id(ids_.uid_map, host_.uid) : host_.uid;
+  const uint32_t own_gid = new_user() ? default_id(ids_.gid_map, host_.gid) : host_.gid;
+  const uint32_t uid = user.uid ? user.uid->value : own_uid;
+  const uint32_t gid = user.gid ? user.gid->value : own_gid;
 
   if (user.additional_gids) {
     const std::vector<uint32_t>& groups = user.additional_gids->value;

@@ -151,10 +151,10 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
 }
 
 Status Compiler::apply(const FsOperation& op, const Overlay& wish) {
-  const Register mount = b_.take();
-  if (Status status = overlay(wish, op.from, mount); !status) return status;
-  attach(mount, root_, op.destination, true, op.from);
-  b_.release(mount);
+  const Result<Register> mount = overlay(wish, op.from);
+  if (!mount) return std::unexpected(mount.error());
+  attach(*mount, root_, op.destination, true, op.from);
+  b_.release(*mount);
   return {};
 }
 

@@ -102,7 +102,12 @@ Status Compiler::open_root() {
   if (root.overlay) {
     Overlay layers = *root.overlay;
     if (layers.lower.empty()) layers.lower = {root.path};
-    if (Status status = overlay(layers, root.from, root_); !status) return status;
+    if (layers.lower == std::vector{root.path} && has_mounts_below(root.path))
+      return overlay_by_entry(layers, root.from);
+    const Result<Register> layered = overlay(layers, root.from);
+    if (!layered) return std::unexpected(layered.error());
+    b_.release(root_);
+    root_ = *layered;
   } else {
     init(Op::open_tree, root.from,
          {kNone, text(root.path), sys::bits(kClone | sys::OpenTree::recursive), root_});
@@ -112,89 +117,126 @@ Status Compiler::open_root() {
   init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
   // What is made on the way has the mode it is asked for; the last step but a few sets the mask.
   init(Op::umask, 0, {0});
-  if (root.overlay) submounts(root.from);
   return {};
 }
 
-/// An overlay's lower layer is one file system; what is mounted on it is put back, as it is
-/// without the overlay. What a later operation mounts over is left out.
-void Compiler::submounts(Origin from) {
-  const std::string& top = spec_.root->path;
-  std::vector<std::string> done;
-  for (const std::string& point : host_.mount_points) {
-    if (!is_below(point, top)) continue;
-    const std::string inside = top == "/" ? point : point.substr(top.size());
-    const auto covers = [&](const std::string& other) {
-      return other == inside || is_below(inside, other);
-    };
-    const bool replaced =
-        std::any_of(spec_.mounts.begin(), spec_.mounts.end(), [&](const FsOperation& op) {
-          return covers(op.destination) && !std::holds_alternative<CoverProc>(op.what) &&
-                 !std::holds_alternative<Remount>(op.what) &&
-                 !std::holds_alternative<MakeDirectory>(op.what);
-        });
-    if (replaced || std::any_of(done.begin(), done.end(), covers)) continue;
-    done.push_back(inside);
-    const Register tree = b_.take();
-    init(Op::open_tree, from,
-         {kNone, text(point), sys::bits(kClone | sys::OpenTree::recursive), tree});
-    init(Op::mount_setattr, from,
-         {tree, 0, kWholeTree,
-          sys::bits(sys::MountAttr::rdonly | sys::MountAttr::nosuid | sys::MountAttr::nodev), 0,
-          propagation_bits(Propagation::private_), kNone});
-    attach(tree, root_, inside, true, from);
-    b_.release(tree);
-  }
+/// Whether an operation makes `inside` anew, or what it is in.
+bool Compiler::replaced(std::string_view inside) const {
+  return std::any_of(spec_.mounts.begin(), spec_.mounts.end(), [&](const FsOperation& op) {
+    return (op.destination == inside || is_below(inside, op.destination)) &&
+           !std::holds_alternative<CoverProc>(op.what) &&
+           !std::holds_alternative<Remount>(op.what) &&
+           !std::holds_alternative<MakeDirectory>(op.what);
+  });
 }
 
-/// overlayfs takes its layers by path. Those in memory have none on the host, so a tmpfs goes over
-/// "/" of our own mount namespace for the moment and its paths are told relative to it.
-Status Compiler::overlay(const Overlay& wish, Origin from, Register out) {
+bool Compiler::has_mounts_below(const std::string& path) const {
+  return std::any_of(host_.mount_points.begin(), host_.mount_points.end(),
+                     [&](const std::string& point) { return is_below(point, path); });
+}
+
+/// A tree of the host as it is, read-only, at `inside`.
+void Compiler::show_read_only(const std::string& path, const std::string& inside, bool directory,
+                              Origin from) {
+  const Register tree = b_.take();
+  init(Op::open_tree, from,
+       {kNone, text(path), sys::bits(kClone | sys::OpenTree::recursive), tree});
+  init(Op::mount_setattr, from,
+       {tree, 0, kWholeTree,
+        sys::bits(sys::MountAttr::rdonly | sys::MountAttr::nosuid | sys::MountAttr::nodev), 0,
+        propagation_bits(Propagation::private_), kNone});
+  attach(tree, root_, inside, directory, from);
+  b_.release(tree);
+}
+
+/// An overlay's lower layer is one file system, and the kernel makes none over a directory with
+/// locked mounts below it (clone_private_mount()), as every mount of the host is in a new user
+/// namespace. So where there are mounts below the root, the upper layer itself becomes the root,
+/// and each directory in it gets an overlay of its own; what has mounts below is shown read-only.
+Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
+  const std::string top = spec_.root->path == "/" ? "" : spec_.root->path;
+  OverlayBase base = overlay_base(wish, from);
+  init(Op::open_tree, from,
+       {base.memory, text(base.memory == kNone ? base.upper : "upper"), sys::bits(kClone), root_});
+  init(Op::mount_setattr, from,
+       {root_, 0, kEmptyPath, wish.attributes.set | sys::bits(sys::MountAttr::nodev), 0,
+        propagation_bits(spec_.root->propagation), kNone});
+  init(Op::move_mount, from, {root_, kNone, text("/"), kAttach});
+  init(Op::umask, 0, {0});
+  for (const DirectoryEntry& entry : host_.root_entries) {
+    const std::string inside = "/" + entry.name;
+    const std::string path = top + inside;
+    if (replaced(inside)) continue;
+    if (!entry.link.empty()) {
+      init(Op::symlink_in, from, {root_, text(inside), text(entry.link)}).pass_over = EEXIST;
+    } else if (!entry.is_directory || has_mounts_below(path)) {
+      show_read_only(path, inside, entry.is_directory, from);
+    } else {
+      const Register made = b_.take();
+      init(Op::make_dir_in, from, {root_, text(inside), entry.mode, made});
+      constexpr uint64_t kMode = 0700;
+      const std::string work = base.work + inside;
+      if (base.memory != kNone)
+        init(Op::make_dir_in, from, {base.memory, text(work), kMode, made});
+      else
+        init(Op::mkdir, from, {text(work), kMode}).pass_over = EEXIST;
+      b_.release(made);
+      const Register mount = overlay_mount(path, base.upper + inside, work, wish, from);
+      attach(mount, root_, inside, true, from);
+      b_.release(mount);
+    }
+  }
+  if (base.memory != kNone) b_.release(base.memory);
+  return {};
+}
+
+/// Where an overlay keeps its changes. overlayfs takes its layers by path; those in memory have
+/// none on the host, so a tmpfs goes over "/" of our own mount namespace and their paths are told
+/// relative to it.
+Compiler::OverlayBase Compiler::overlay_base(const Overlay& wish, Origin from) {
+  constexpr uint64_t kMode = 0755;
+  if (!wish.upper.empty()) {
+    for (const std::string* directory : {&wish.upper, &wish.work})
+      if (host_.file(*directory).kind == FileKind::missing)
+        init(Op::mkdir, from, {text(*directory), kMode}).pass_over = EEXIST;
+    return {.upper = wish.upper, .work = wish.work};
+  }
+  const std::pair<std::string, std::string> options[] = {{"mode", "0755"}};
+  const Register memory = new_file_system("tmpfs", "isle", options, 0, from);
+  init(Op::move_mount, from, {memory, kNone, text("/"), kAttach});
+  init(Op::fchdir, from, {memory});
+  const Register made = b_.take();
+  for (const char* name : {"upper", "work"})
+    init(Op::make_dir_in, from, {memory, text(name), kMode, made});
+  b_.release(made);
+  return {.memory = memory, .upper = "upper", .work = "work"};
+}
+
+Register Compiler::overlay_mount(const std::string& lower, const std::string& upper,
+                                 const std::string& work, const Overlay& wish, Origin from) {
+  std::vector<std::pair<std::string, std::string>> options = {
+      {"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}};
+  if (new_user()) options.emplace_back("userxattr", "");
+  return new_file_system("overlay", "isle", options,
+                         wish.attributes.set | sys::bits(sys::MountAttr::nodev), from);
+}
+
+Result<Register> Compiler::overlay(const Overlay& wish, Origin from) {
   std::string lower;
   for (const std::string& layer : wish.lower) {
     const FileFact fact = host_.file(layer);
     if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer),
-                    fact.why);
+      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer));
     if (!lower.empty()) lower += ':';
     lower += escape_layer(layer);
   }
   if (new_user() && !host_.overlay_in_user_namespace)
     return refuse(from, EPERM, "overlay in a user namespace: Linux 5.11 and later only",
                   "as root, --share user");
-  constexpr uint64_t kMode = 0755;
-  std::string upper = wish.upper;
-  std::string work = wish.work;
-  if (upper.empty()) {
-    const std::pair<std::string, std::string> options[] = {{"mode", "0755"}};
-    const Register memory = new_file_system("tmpfs", "isle", options, 0, from);
-    init(Op::move_mount, from, {memory, kNone, text("/"), kAttach});
-    init(Op::fchdir, from, {memory});
-    const Register made = b_.take();
-    for (const char* name : {"upper", "work"})
-      init(Op::make_dir_in, from, {memory, text(name), kMode, made});
-    b_.release(made);
-    b_.release(memory);
-    upper = "upper";
-    work = "work";
-  } else {
-    for (const std::string* directory : {&upper, &work})
-      if (host_.file(*directory).kind == FileKind::missing) {
-        Step& step = init(Op::mkdir, from, {text(*directory), kMode});
-        step.pass_over = EEXIST;
-      }
-  }
-  std::vector<std::pair<std::string, std::string>> options = {
-      {"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}};
-  if (new_user()) options.emplace_back("userxattr", "");
-  const Register mount =
-      new_file_system("overlay", "isle", options,
-                      wish.attributes.set | sys::bits(sys::MountAttr::nodev), from);
-  // Into the register that was asked for.
-  Step& fsmount = b_.step(b_.step_count() - 1);
-  fsmount.arg[2] = out;
-  b_.release(mount);
-  return {};
+  const OverlayBase base = overlay_base(wish, from);
+  const Register mount = overlay_mount(lower, base.upper, base.work, wish, from);
+  if (base.memory != kNone) b_.release(base.memory);
+  return mount;
 }
 
 void Compiler::enter_root() {

@@ -51,6 +51,9 @@ void look_up_files(const Spec& spec, Host& host);
 /// What descriptor `fd` refers to.
 [[nodiscard]] FileFact look_at(int fd);
 
+/// What stands in `path`, by name; nothing where it cannot be read.
+[[nodiscard]] std::vector<DirectoryEntry> list_directory(const std::string& path);
+
 /// Where the mounts of mountinfo are reachable, outermost first and siblings by name; without "/",
 /// and without those that a later mount covers.
 [[nodiscard]] std::vector<std::string> visible_mount_points(

@@ -1,7 +1,9 @@
+#include <dirent.h>
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <climits>
 #include <map>
 #include <set>
 #include <type_traits>
@@ -122,11 +124,42 @@ void look_up_files(const Spec& spec, Host& host) {
   FileFacts facts(host);
   if (spec.root) {
     facts.add(spec.root->path);
-    if (spec.root->overlay) facts.add(*spec.root->overlay);
+    if (spec.root->overlay) {
+      facts.add(*spec.root->overlay);
+      host.root_entries = list_directory(spec.root->path);
+    }
   }
   for (const FsOperation& operation : spec.mounts) facts.add(operation);
   for (const NamespaceWish& wish : spec.namespaces) facts.add(wish.path);
   for (const KeepWish& keep : spec.keep) facts.add(keep.path);
+}
+
+std::vector<DirectoryEntry> list_directory(const std::string& path) {
+  std::vector<DirectoryEntry> entries;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return entries;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    sys::statx_t status;
+    if (name == "." || name == ".." ||
+        sys::statx(::dirfd(directory), entry->d_name, sys::AtFlags::symlink_nofollow,
+                   sys::StatxMask::type | sys::StatxMask::mode, &status) != 0)
+      continue;
+    const uint32_t type = status.stx_mode & sys::kModeTypeMask;
+    DirectoryEntry fact{.name = name,
+                        .is_directory = type == sys::kModeDirectory,
+                        .mode = status.stx_mode & 07777U};
+    if (type == sys::kModeSymlink) {
+      char target[PATH_MAX];
+      const int size = sys::readlinkat(::dirfd(directory), entry->d_name, target, sizeof target);
+      if (size <= 0) continue;
+      fact.link.assign(target, static_cast<size_t>(size));
+    }
+    entries.push_back(std::move(fact));
+  }
+  ::closedir(directory);
+  std::ranges::sort(entries, {}, &DirectoryEntry::name);
+  return entries;
 }
 
 std::vector<std::string> visible_mount_points(const std::vector<sys::MountEntry>& mounts) {
