@@ -26,7 +26,7 @@ help:  ## show this
 
 run:  ## a shell in a sandbox; without a terminal a short tour of it; ARGS='run --help': arguments of isle
 	@tools/install_deps build
-	@$(build) release
+	@$(build) release bin/isle
 	@ARGS='$(subst ','\'',$(ARGS))' tools/try build/release/bin/isle
 
 install:  ## into PREFIX [/usr/local], below DESTDIR where that is set
