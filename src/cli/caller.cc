@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <memory>
+#include <climits>
 
 #include "cli/passwd.h"
 
@@ -46,8 +46,8 @@ Caller this_caller() {
   caller.gid = ::getegid();
   caller.capabilities = effective_capabilities();
   for (char** entry = environ; *entry != nullptr; ++entry) caller.environment.emplace_back(*entry);
-  const std::unique_ptr<char, decltype(&::free)> cwd(::getcwd(nullptr, 0), ::free);
-  if (cwd) caller.cwd = cwd.get();
+  std::array<char, PATH_MAX> cwd{};
+  if (::getcwd(cwd.data(), cwd.size()) != nullptr) caller.cwd = cwd.data();
   caller.input_is_terminal = ::isatty(STDIN_FILENO) != 0;
   caller.output_is_terminal = ::isatty(STDOUT_FILENO) != 0;
   if (caller.output_is_terminal) caller.window = window_size(STDOUT_FILENO);

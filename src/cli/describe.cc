@@ -28,7 +28,7 @@ std::string wrapped(std::string_view text, size_t column) {
   while (!text.empty()) {
     const size_t space = text.find(' ');
     const std::string_view word = text.substr(0, space);
-    text.remove_prefix(space == text.npos ? text.size() : space + 1);
+    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
     if (at > column && at + 1 + word.size() > kWidth) {
       result += '\n';
       result.append(column, ' ');
@@ -87,9 +87,9 @@ std::string sentences(std::string_view text) {
   std::string result;
   while (!text.empty()) {
     const size_t end = text.find(". ");
-    const size_t size = end == text.npos ? text.size() : end + 1;
+    const size_t size = end == std::string_view::npos ? text.size() : end + 1;
     result += mdoc(text.substr(0, size)) + "\n";
-    text.remove_prefix(end == text.npos ? size : size + 1);
+    text.remove_prefix(end == std::string_view::npos ? size : size + 1);
   }
   return result;
 }

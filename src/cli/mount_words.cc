@@ -31,7 +31,8 @@ struct KeyValue {
 
 KeyValue key_value(std::string_view word) {
   const size_t equals = word.find('=');
-  if (equals == word.npos) return {.key = std::string(word), .value = {}, .has_value = false};
+  if (equals == std::string_view::npos)
+    return {.key = std::string(word), .value = {}, .has_value = false};
   return {.key = std::string(word.substr(0, equals)),
           .value = std::string(word.substr(equals + 1)),
           .has_value = true};

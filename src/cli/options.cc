@@ -78,13 +78,14 @@ Status Reader::give_value(const Option& option, Argument& argument) {
 
 Status Reader::read_long(std::string_view word, int index) {
   const size_t equals = word.find('=');
-  Argument argument{.option = word.substr(2, equals == word.npos ? equals : equals - 2),
-                    .value = {},
-                    .has_value = false,
-                    .index = index};
+  Argument argument{
+      .option = word.substr(2, equals == std::string_view::npos ? equals : equals - 2),
+      .value = {},
+      .has_value = false,
+      .index = index};
   const Option* option = find_name(table, argument.option);
   if (option == nullptr) return unknown(table, argument, word.substr(0, equals));
-  if (equals != word.npos) {
+  if (equals != std::string_view::npos) {
     argument.value = word.substr(equals + 1);
     argument.has_value = true;
     if (option->takes == Takes::nothing) {

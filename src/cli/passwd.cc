@@ -22,7 +22,7 @@ constexpr size_t kLargestFile = 16U << 20;
 std::string_view take(std::string_view* rest, char separator) {
   const size_t at = rest->find(separator);
   const std::string_view part = rest->substr(0, at);
-  rest->remove_prefix(at == rest->npos ? rest->size() : at + 1);
+  rest->remove_prefix(at == std::string_view::npos ? rest->size() : at + 1);
   return part;
 }
 
@@ -32,7 +32,7 @@ std::optional<std::array<std::string_view, N>> fields_of(std::string_view line) 
   for (size_t i = 0; i < N; ++i) {
     const bool last = i + 1 == N;
     const size_t colon = line.find(':');
-    if ((colon == line.npos) != last) return std::nullopt;
+    if ((colon == std::string_view::npos) != last) return std::nullopt;
     fields[i] = line.substr(0, colon);
     if (!last) line.remove_prefix(colon + 1);
   }
@@ -64,7 +64,7 @@ Result<std::string> read_in_root(const std::string& root, const char* name) {
   auto fd = open_in_root(root_fd, root, name);
   if (!fd) return std::unexpected(std::move(fd.error()));
   std::string text;
-  std::array<char, 16384> buffer;
+  std::array<char, 16384> buffer{};
   while (text.size() <= kLargestFile) {
     const ssize_t count = ::read(fd->get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;

@@ -15,11 +15,11 @@ namespace {
 
 uint64_t mask_of(std::string_view status, std::string_view name) {
   const size_t at = status.find(name);
-  if (at == status.npos) return 0;
+  if (at == std::string_view::npos) return 0;
   const std::string_view value = status.substr(at + name.size());
   const size_t digits = value.find_first_not_of(" \t");
   uint64_t mask = 0;
-  if (digits != value.npos) {
+  if (digits != std::string_view::npos) {
     std::from_chars(value.data() + digits, value.data() + value.size(), mask, 16);
   }
   return mask;
@@ -34,7 +34,7 @@ bool handles_signal(std::string_view status, int signal) {
 
 bool handles_signal(pid_t host_pid, int signal) {
   const Fd fd(::open(fmt::format("/proc/{}/status", host_pid).c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 8192> buffer;
+  std::array<char, 8192> buffer{};
   const ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : -1;
   return count > 0 && handles_signal({buffer.data(), static_cast<size_t>(count)}, signal);
 }

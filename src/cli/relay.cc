@@ -60,7 +60,7 @@ void Relay::handle(std::span<const pollfd, kPolled> polled) {
 }
 
 void Relay::read_input() {
-  std::array<char, kChunk> buffer;
+  std::array<char, kChunk> buffer{};
   const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
   if (count > 0) {
     press_keys({buffer.data(), static_cast<size_t>(count)});
@@ -104,7 +104,7 @@ void Relay::write_input() {
 }
 
 bool Relay::read_output() {
-  std::array<char, kChunk> buffer;
+  std::array<char, kChunk> buffer{};
   const ssize_t count = ::read(console_, buffer.data(), buffer.size());
   if (count > 0) {
     if (!output_closed_) output_.assign(buffer.data(), static_cast<size_t>(count));

@@ -91,7 +91,7 @@ Status user(RunRequest& request, const Argument& argument) {
   const std::string_view text = argument.value;
   if (text.empty()) return fail(0, "needs a name or a number");
   if (text.front() < '0' || text.front() > '9') {
-    if (text.find(':') != text.npos) {
+    if (text.find(':') != std::string_view::npos) {
       return fail(0, fmt::format("{} mixes a name with a group", quoted(text)),
                   "a name brings its groups; --gid and --groups say otherwise");
     }
@@ -102,7 +102,7 @@ Status user(RunRequest& request, const Argument& argument) {
   const auto uid_number = parse_id(text.substr(0, colon));
   if (!uid_number) return std::unexpected(uid_number.error());
   User& wish = request.spec.process.user;
-  if (colon != text.npos) {
+  if (colon != std::string_view::npos) {
     const auto gid_number = parse_id(text.substr(colon + 1));
     if (!gid_number) return std::unexpected(gid_number.error());
     wish.gid = request.asked(*gid_number, argument);

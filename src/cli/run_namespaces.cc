@@ -16,6 +16,7 @@ using Kind = TypeChoice::Kind;
 Result<NamespaceType> namespace_type(std::string_view word) {
   if (const auto type = parse_namespace_type(word)) return *type;
   std::vector<std::string_view> names;
+  names.reserve(kNamespaceTypeTable.size());
   for (const NamespaceTypeInfo& info : kNamespaceTypeTable) names.push_back(info.name);
   std::string hint = did_you_mean(word, names);
   if (hint.empty()) hint = fmt::format("the types are {}", fmt::join(names, ", "));
@@ -76,7 +77,7 @@ struct TypesAndTarget {
 // "TYPE[,TYPE...]=TARGET"
 Result<TypesAndTarget> types_and_target(std::string_view text, std::string_view form) {
   const size_t equals = text.find('=');
-  if (equals == text.npos || equals == 0 || equals + 1 == text.size()) {
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
     return fail(0, fmt::format("{} is not of the form {}", quoted(text), form));
   }
   TypesAndTarget result;

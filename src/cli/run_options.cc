@@ -29,7 +29,7 @@ Status timeout(RunRequest& request, const Argument& argument) {
   const auto time_ns = parse_duration_ns(argument.value.substr(0, colon));
   if (!time_ns) return std::unexpected(time_ns.error());
   request.timeout_ns = *time_ns;
-  if (colon == argument.value.npos) return {};
+  if (colon == std::string_view::npos) return {};
   const auto grace_ns = parse_duration_ns(argument.value.substr(colon + 1));
   if (!grace_ns) return std::unexpected(grace_ns.error());
   request.grace_ns = *grace_ns;

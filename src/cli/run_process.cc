@@ -58,7 +58,7 @@ Status set_signed(RunRequest& request, const Argument& argument, int smallest, i
 // "NAME=SOFT[:HARD]"
 Status rlimit(RunRequest& request, const Argument& argument) {
   const size_t equals = argument.value.find('=');
-  if (equals == argument.value.npos) {
+  if (equals == std::string_view::npos) {
     return fail(0, fmt::format("{} is not of the form NAME=SOFT[:HARD]", quoted(argument.value)));
   }
   const auto resource = resource_number(argument.value.substr(0, equals));
@@ -67,7 +67,7 @@ Status rlimit(RunRequest& request, const Argument& argument) {
   const size_t colon = limits.find(':');
   const auto soft = limit_value(limits.substr(0, colon));
   if (!soft) return std::unexpected(soft.error());
-  const auto hard = colon == limits.npos ? soft : limit_value(limits.substr(colon + 1));
+  const auto hard = colon == std::string_view::npos ? soft : limit_value(limits.substr(colon + 1));
   if (!hard) return std::unexpected(hard.error());
   if (*soft > *hard) return fail(0, "the soft limit is above the hard one");
   request.spec.process.rlimits.push_back(
@@ -109,7 +109,7 @@ Status workdir(RunRequest& request, const Argument& argument) {
 Status environment_variable(RunRequest& request, const Argument& argument) {
   const size_t equals = argument.value.find('=');
   if (argument.value.empty() || equals == 0) return fail(0, "the variable has no name");
-  const bool sets = equals != argument.value.npos;
+  const bool sets = equals != std::string_view::npos;
   return change_environment(
       request, argument,
       {.kind = sets ? EnvironmentChange::Kind::set : EnvironmentChange::Kind::pass,
@@ -117,7 +117,7 @@ Status environment_variable(RunRequest& request, const Argument& argument) {
 }
 
 Status unset_variable(RunRequest& request, const Argument& argument) {
-  if (argument.value.empty() || argument.value.find('=') != argument.value.npos) {
+  if (argument.value.empty() || argument.value.find('=') != std::string_view::npos) {
     return fail(0, fmt::format("{} is not a variable's name", quoted(argument.value)));
   }
   return change_environment(

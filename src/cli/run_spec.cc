@@ -55,6 +55,7 @@ Status privilege_for(const RunRequest& request, const Caller& caller) {
   const TypeChoice& user = request.choice(NamespaceType::user);
   if (user.kind != Kind::shared || caller.has_capability(CAP_SYS_ADMIN)) return {};
   std::vector<std::string_view> types;
+  types.reserve(request.spec.namespaces.size());
   for (const NamespaceWish& wish : request.spec.namespaces) types.push_back(to_string(wish.type));
   if (types.empty()) return {};
   return contradiction(
@@ -105,7 +106,7 @@ Status settings_of_new_namespaces(const RunRequest& request) {
 
 // ---- the root ---------------------------------------------------------------------------------------
 
-FsOperation new_file_system(std::string path, std::string type, uint64_t attributes,
+FsOperation new_file_system(std::string path, const std::string& type, uint64_t attributes,
                             std::string_view mode) {
   FileSystem file_system{
       .type = type, .source = type, .options = {}, .attributes = {.set = attributes}};

@@ -86,7 +86,7 @@ class Session {
 
 Result<SessionEnd> Session::run() {
   // The process's end, signals, and what the relay waits for.
-  std::array<pollfd, 2 + Relay::kPolled> polled;
+  std::array<pollfd, 2 + Relay::kPolled> polled{};
   const std::span<pollfd, Relay::kPolled> relayed = std::span(polled).subspan<2>();
   while (true) {
     polled[0] = {.fd = process_.pidfd().get(), .events = POLLIN, .revents = 0};

@@ -29,11 +29,11 @@ SignalEvents::SignalEvents() {
   }
   sigset_t blocked = events;
   sigaddset(&blocked, SIGPIPE);
-  ::sigprocmask(SIG_BLOCK, &blocked, &before_);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &before_);
   fd_ = Fd(::signalfd(-1, &events, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-SignalEvents::~SignalEvents() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+SignalEvents::~SignalEvents() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 std::optional<int> SignalEvents::next() const {
   signalfd_siginfo info{};

@@ -13,11 +13,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-typedef void (*Initializer)(int, char **, char **);
+typedef void (*Initializer)(int, char**, char**);
 
-extern char **__environ;
-extern void *__libc_stack_end;
-extern void *_dl_random;
+extern char** __environ;
+extern void* __libc_stack_end;
+extern void* _dl_random;
 extern int __libc_enable_secure;
 extern const Elf64_Rela __rela_iplt_start[] __attribute__((weak));
 extern const Elf64_Rela __rela_iplt_end[] __attribute__((weak));
@@ -25,14 +25,14 @@ extern Initializer __preinit_array_start[], __preinit_array_end[];
 extern Initializer __init_array_start[], __init_array_end[];
 extern void (*__fini_array_start[])(void), (*__fini_array_end[])(void);
 
-void _dl_aux_init(Elf64_auxv_t *);
-void __tunables_init(char **);
+void _dl_aux_init(Elf64_auxv_t*);
+void __tunables_init(char**);
 void _dl_relocate_static_pie(void);
 void __libc_setup_tls(void);
 void __libc_early_init(_Bool);
-void __libc_init_first(int, char **, char **);
+void __libc_init_first(int, char**, char**);
 void __libc_check_standard_fds(void);
-int __cxa_atexit(void (*)(void *), void *, void *);
+int __cxa_atexit(void (*)(void*), void*, void*);
 void _init(void);
 void _fini(void);
 
@@ -48,13 +48,14 @@ long __x86_rep_movsb_stop_threshold = 1024 * 1024 * 3 / 4;
 int __x86_string_control = 0;
 int __libc_multiple_libcs = 1;
 
-static void run_finalizers(void *unused) {
+static void run_finalizers(void* unused) {
   (void)unused;
-  for (size_t i = (size_t)(__fini_array_end - __fini_array_start); i-- > 0;) __fini_array_start[i]();
+  for (size_t i = (size_t)(__fini_array_end - __fini_array_start); i-- > 0;)
+    __fini_array_start[i]();
   _fini();
 }
 
-static void run_initializers(int argc, char **argv, char **environment) {
+static void run_initializers(int argc, char** argv, char** environment) {
   const ptrdiff_t early = __preinit_array_end - __preinit_array_start;
   for (ptrdiff_t i = 0; i < early; i++) __preinit_array_start[i](argc, argv, environment);
   _init();
@@ -62,27 +63,26 @@ static void run_initializers(int argc, char **argv, char **environment) {
   for (ptrdiff_t i = 0; i < count; i++) __init_array_start[i](argc, argv, environment);
 }
 
-int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
-                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
-                      void *stack_end);
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void* stack_end);
 
-__attribute__((noreturn, used)) int __libc_start_main(int (*main)(int, char **, char **), int argc,
-                                                      char **argv, void (*init)(void),
-                                                      void (*fini)(void),
-                                                      void (*rtld_fini)(void), void *stack_end) {
+__attribute__((noreturn, used)) int __libc_start_main(int (*main)(int, char**, char**), int argc,
+                                                      char** argv, void (*init)(void),
+                                                      void (*fini)(void), void (*rtld_fini)(void),
+                                                      void* stack_end) {
   (void)init, (void)fini, (void)rtld_fini;
-  char **environment = argv + argc + 1;
+  char** environment = argv + argc + 1;
   __environ = environment;
   __libc_stack_end = stack_end;
-  char **end = environment;
+  char** end = environment;
   while (*end != NULL) end++;
-  _dl_aux_init((Elf64_auxv_t *)(end + 1));
+  _dl_aux_init((Elf64_auxv_t*)(end + 1));
   __tunables_init(environment);
   _dl_relocate_static_pie();
-  for (const Elf64_Rela *r = __rela_iplt_start; r < __rela_iplt_end; r++)
-    *(uintptr_t *)r->r_offset = ((uintptr_t(*)(void))(uintptr_t)r->r_addend)();
+  for (const Elf64_Rela* r = __rela_iplt_start; r < __rela_iplt_end; r++)
+    *(uintptr_t*)r->r_offset = ((uintptr_t (*)(void))(uintptr_t)r->r_addend)();
   __libc_setup_tls();
-  const uintptr_t *random = _dl_random;
+  const uintptr_t* random = _dl_random;
   __asm__ volatile("mov %0, %%fs:0x28" : : "r"(random[0] & ~(uintptr_t)0xff));  // stack guard
   __asm__ volatile("mov %0, %%fs:0x30" : : "r"(random[1]));                     // pointer guard
   __cxa_atexit(run_finalizers, NULL, NULL);

@@ -84,7 +84,7 @@ Status PidFile::write(pid_t host_pid) {
 void PidFile::remove() {
   if (written_.empty()) return;
   const Fd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  std::array<char, 32> buffer;
+  std::array<char, 32> buffer{};
   const ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : -1;
   const bool ours =
       count >= 0 && std::string_view(buffer.data(), static_cast<size_t>(count)) == written_;

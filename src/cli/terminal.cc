@@ -28,7 +28,7 @@ void RawTerminal::make_raw() {
 }
 
 void RawTerminal::restore() {
-  if (!raw_) return;
+  if (!raw_ || !before_) return;
   raw_ = false;
   set(fd_, *before_);
 }

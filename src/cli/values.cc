@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <memory>
 
 namespace isle::cli {
 namespace {
@@ -20,8 +21,9 @@ std::unexpected<Error> complain(std::string_view text, std::string_view complain
 // The whole of `text` as digits of `base`.
 template <class Number>
 bool read_whole(std::string_view text, Number* number, int base = 10) {
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, *number, base);
+  const char* begin = std::to_address(text.begin());
+  const char* end = std::to_address(text.end());
+  const auto [stop, error] = std::from_chars(begin, end, *number, base);
   return !text.empty() && error == std::errc{} && stop == end;
 }
 
@@ -33,11 +35,12 @@ bool all_digits(std::string_view text) {
 bool read_decimal(std::string_view text, uint64_t unit, uint64_t* result) {
   const size_t dot = text.find('.');
   const std::string_view whole = text.substr(0, dot);
-  const std::string_view fraction = dot == text.npos ? std::string_view{} : text.substr(dot + 1);
+  const std::string_view fraction =
+      dot == std::string_view::npos ? std::string_view{} : text.substr(dot + 1);
   uint64_t value = 0;
   if (!all_digits(whole) || !read_whole(whole, &value)) return false;
   if (__builtin_mul_overflow(value, unit, &value)) return false;
-  if (dot == text.npos) {
+  if (dot == std::string_view::npos) {
     *result = value;
     return true;
   }
@@ -138,7 +141,7 @@ Result<uint64_t> parse_size(std::string_view text) {
   std::string_view digits = text;
   const uint64_t factor = take_unit(&digits, kUnits);
   uint64_t bytes = 0;
-  const bool whole_bytes = factor > 1 || digits.find('.') == digits.npos;
+  const bool whole_bytes = factor > 1 || digits.find('.') == std::string_view::npos;
   const auto largest = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   if (!whole_bytes || !read_decimal(digits, factor, &bytes) || bytes == 0 || bytes > largest) {
     return complain(text, "is not a size: bytes, or with K, M, G or T, as in 64M");
@@ -195,7 +198,7 @@ Result<std::vector<int>> parse_cpu_list(std::string_view text) {
     const size_t dash = part.find('-');
     const auto from = parse_number(std::string_view(part).substr(0, dash), 0, kMostCpus - 1);
     auto to = from;
-    if (dash != part.npos)
+    if (dash != std::string_view::npos)
       to = parse_number(std::string_view(part).substr(dash + 1), 0, kMostCpus - 1);
     if (!from || !to || *from > *to) {
       return complain(text, "is not a list of cpus, as in 0-3,5");
