@@ -38,7 +38,9 @@ struct NamespaceWish {
   NamespaceType type{};
   /// Empty and `fd` negative: a new one. Else the namespace to join: a path on nsfs ...
   std::string path = {};
-  /// ... or an open descriptor of the caller's; not closed by isle.
+  /// ... or an open descriptor of the caller's; not closed by isle. A pidfd stands for the namespace
+  /// of that type its process is in (Linux 5.8); types that name one pidfd are joined by one setns,
+  /// all or none.
   int fd = -1;
   Origin from = 0;
   [[nodiscard]] bool joins() const { return fd >= 0 || !path.empty(); }
@@ -277,6 +279,8 @@ struct Resources {
   Wish<uint64_t> cpu_shares;
   Wish<int64_t> pids_limit;
   std::vector<UnifiedValue> unified;
+  /// Cgroup directories of the host that the command is put into; nothing is made or removed.
+  std::vector<Asked<std::string>> join;
 };
 
 // ---- all of it ------------------------------------------------------------------------------------
@@ -300,6 +304,10 @@ struct Spec {
 
   std::optional<Root> root;
   std::vector<FsOperation> mounts;
+  /// Root and working directory of the command by descriptor, taken when namespaces are joined:
+  /// those of another process, /proc/PID/root and /proc/PID/cwd.
+  Wish<int> root_fd;
+  Wish<int> cwd_fd;
   /// For the caller's mount tree where there is no new root; unshare(1) --propagation.
   Wish<Propagation> mount_propagation;
 
