@@ -53,14 +53,15 @@ void print_steps(const Plan& plan, const std::vector<StepTime>& times, size_t co
   print_error(text);
 }
 
-int stay_with(Process process, const RunRequest& request, const StatusEvents& events) {
+int stay_with(Process process, SignalEvents& signals, const RunRequest& request,
+              const StatusEvents& events) {
   PidFile pid_file(request.pid_file);
   if (Status status = pid_file.write(process.host_pid()); !status) {
     return failed(status.error(), kIsleFailed, events);
   }
   if (events.wanted()) events.write(started_event(process.host_pid()));
-  const auto end =
-      run_session(process, {.timeout_ns = request.timeout_ns, .grace_ns = request.grace_ns});
+  const auto end = run_session(process, signals,
+                               {.timeout_ns = request.timeout_ns, .grace_ns = request.grace_ns});
   if (!end) return failed(end.error(), kIsleFailed, events);
   if (events.wanted()) events.write(exited_event(end->status, end->timed_out));
   return end->timed_out ? kTimedOut : end->status.shell_status();
@@ -68,8 +69,11 @@ int stay_with(Process process, const RunRequest& request, const StatusEvents& ev
 
 int launch_and_stay(const Plan& plan, const RunRequest& request, const StatusEvents& events) {
   const uint64_t start_ns = now_ns();
-  auto process = launch(
-      plan, {.carrier = carrier(request.spec), .record_times = request.verbose, .fault = {}});
+  SignalEvents signals;
+  auto process = launch(plan, {.carrier = carrier(request.spec),
+                               .record_times = request.verbose,
+                               .signal_mask = signals.mask_before(),
+                               .fault = {}});
   if (!process) {
     const Error& error = process.error();
     if (request.verbose && error.step >= 0) {
@@ -77,8 +81,9 @@ int launch_and_stay(const Plan& plan, const RunRequest& request, const StatusEve
     }
     return failed(error, failure_status(plan, error), events);
   }
+  signals.launched();
   if (request.verbose) print_steps(plan, process->step_times(), plan.step_count(), start_ns);
-  return stay_with(std::move(*process), request, events);
+  return stay_with(std::move(*process), signals, request, events);
 }
 
 }  // namespace

@@ -10,7 +10,6 @@
 #include <span>
 
 #include "cli/relay.h"
-#include "cli/signals.h"
 
 namespace isle::cli {
 namespace {
@@ -65,8 +64,8 @@ class TimeLimit {
 
 class Session {
  public:
-  Session(Process& process, const SessionOptions& options)
-      : process_(process), limit_(options.timeout_ns, options.grace_ns) {
+  Session(Process& process, SignalEvents& signals, const SessionOptions& options)
+      : signals_(signals), process_(process), limit_(options.timeout_ns, options.grace_ns) {
     if (process.console()) relay_.emplace(process);
   }
 
@@ -77,8 +76,7 @@ class Session {
   void handle_signals();
   void stop();
 
-  // First made, last undone: the terminal is given back while signals are still held.
-  SignalEvents signals_;
+  SignalEvents& signals_;
   Process& process_;
   std::optional<Relay> relay_;
   TimeLimit limit_;
@@ -153,8 +151,9 @@ void Session::stop() {
 
 }  // namespace
 
-Result<SessionEnd> run_session(Process& process, const SessionOptions& options) {
-  Session session(process, options);
+Result<SessionEnd> run_session(Process& process, SignalEvents& signals,
+                               const SessionOptions& options) {
+  Session session(process, signals, options);
   return session.run();
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cli/signals.h"
 #include "isle/error.h"
 #include "isle/run.h"
 
@@ -19,6 +20,7 @@ struct SessionEnd {
 };
 
 /// Stays with `process` until it ends. Errors: those of Process::wait().
-Result<SessionEnd> run_session(Process& process, const SessionOptions& options);
+Result<SessionEnd> run_session(Process& process, SignalEvents& signals,
+                               const SessionOptions& options);
 
 }  // namespace isle::cli

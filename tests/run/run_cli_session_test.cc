@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -60,6 +61,31 @@ TEST(RunCliSession, SignalsAreHandedOn) {
     handled.send_signal(signal);
     EXPECT_TRUE(handled.expect("got")) << signal;
     EXPECT_EQ(handled.wait().exit_code, 3) << signal;
+  }
+}
+
+TEST(RunCliSession, TheCommandsSignalMaskIsTheCallers) {
+  ISLE_REQUIRE("userns");
+  for (const char* how : {"--tty=never", "--init"}) {
+    EXPECT_EQ(run({how, "--", "grep", "SigBlk", "/proc/self/status"}).out,
+              "SigBlk:\t0000000000000000\n")
+        << how;
+  }
+}
+
+// Reading a fifo that nobody writes to is where launching can hang.
+TEST(RunCliSession, ALaunchThatHangsCanBeEnded) {
+  ISLE_REQUIRE("userns");
+  const test::TempDir dir;
+  const std::string fifo = dir / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0666), 0);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Command command(isle_run({"--file", fifo + ":/tmp/f", "--", "true"}));
+    std::this_thread::sleep_for(test::scaled(std::chrono::milliseconds(100)));
+    command.send_signal(signal);
+    const CommandResult result = command.wait();
+    EXPECT_FALSE(result.timed_out);
+    EXPECT_NE(result.shell_status(), 0) << result;
   }
 }
 
@@ -169,7 +195,7 @@ TEST(RunCliSession, StatusEvents) {
                        test::isle_binary()});
     return test::read_file(events);
   };
-  const std::string exited = with_events("-- sh -c 'exit 5'");
+  const std::string exited = with_events("-- sh -c 'sleep 0.3; exit 5'");
   EXPECT_TRUE(exited.starts_with("{\"event\":\"started\",\"pid\":")) << exited;
   EXPECT_NE(exited.find("\"network\":"), std::string::npos) << exited;
   EXPECT_TRUE(exited.ends_with("\n{\"event\":\"exited\",\"code\":5}\n")) << exited;
