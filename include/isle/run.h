@@ -33,7 +33,7 @@ struct StepTime {
 /// A failure that a test asks for: `step` reports `error`, or never returns.
 struct Fault {
   int step = -1;
-  int error = 0;  ///< 0: hang.
+  int error = 0;  ///< 0: hang, until SIGCONT.
 };
 
 struct LaunchOptions {

@@ -20,6 +20,7 @@ struct Context {
   int registers[plan::kRegisters];
   Message failure;        ///< Filled where a step fails; kept when another's failure came first.
   bool failed = false;
+  bool child_failed = false;  ///< (runtime) `failure` is what init said.
 
   const plan::Header* plan() const noexcept { return launch->plan; }
   /// The arena's pointers and times.

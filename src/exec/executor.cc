@@ -22,6 +22,7 @@ using plan::Step;
 constexpr sys::sigset kAllSignals = ~sys::sigset{0};
 constexpr int kSigchld = 17;
 constexpr int kSigkill = 9;
+constexpr int kSigcont = 18;
 constexpr int kFailedStatus = 125;
 /// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: of the process itself, not to be passed on.
 constexpr sys::sigset kOwnSignals = sys::signal_bit(4) | sys::signal_bit(5) | sys::signal_bit(6) |
@@ -29,12 +30,17 @@ constexpr sys::sigset kOwnSignals = sys::signal_bit(4) | sys::signal_bit(5) | sy
 
 [[noreturn]] void run_steps_as(Context& context, Actor actor, std::uint32_t from) noexcept;
 
-/// One plain process.
+/// What every clone has in common. `host_pid`, in the arena or null, is written by the kernel.
 sys::clone_args clone_arguments(const Context& context, sys::CloneFlags flags, int cgroup,
-                                int* pidfd) noexcept {
+                                int* pidfd, std::int32_t* host_pid) noexcept {
   sys::clone_args args;
   args.flags = sys::bits(flags | sys::CloneFlags::pidfd);
   args.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  if (host_pid != nullptr) {
+    *host_pid = 0;  // so that the page is there when the kernel writes
+    args.flags |= sys::bits(sys::CloneFlags::parent_settid);
+    args.parent_tid = reinterpret_cast<std::uint64_t>(host_pid);
+  }
   if (context.launch->clone_parent && context.actor == Actor::runtime) {
     args.flags |= sys::bits(sys::CloneFlags::parent);  // the exit signal is then isle-exec's own
   } else {
@@ -47,8 +53,9 @@ sys::clone_args clone_arguments(const Context& context, sys::CloneFlags flags, i
   return args;
 }
 
-int clone_plain(const Context& context, int* pidfd) noexcept {
-  sys::clone_args args = clone_arguments(context, sys::CloneFlags::none, -1, pidfd);
+/// One plain process.
+int clone_plain(const Context& context, int* pidfd, std::int32_t* host_pid) noexcept {
+  sys::clone_args args = clone_arguments(context, sys::CloneFlags::none, -1, pidfd, host_pid);
   return sys::clone3(&args);
 }
 
@@ -70,7 +77,7 @@ int clone_plain(const Context& context, int* pidfd) noexcept {
 }
 
 long start_guard(Context& context) noexcept {
-  const int pid = clone_plain(context, &context.guard_pidfd);
+  const int pid = clone_plain(context, &context.guard_pidfd, &context.launch->plan->guard_pid);
   if (pid == 0) be_guard(context);
   context.guard = pid;
   return pid < 0 ? pid : 0;
@@ -98,7 +105,8 @@ long start_init(Context& context, const Step& step, std::uint32_t index) noexcep
   if (made < 0) return made;
   const auto flags = sys::CloneFlags{step.arg[0]};
   const int cgroup = step.arg[1] == plan::kNoRegister ? -1 : context.in(step.arg[1]);
-  sys::clone_args args = clone_arguments(context, flags, cgroup, &context.child_pidfd);
+  sys::clone_args args = clone_arguments(context, flags, cgroup, &context.child_pidfd,
+                                         &context.launch->plan->child_pid);
   int pid = 0;
   if (any(flags & sys::CloneFlags::vm)) {
     char* top = static_cast<char*>(context.launch->stack_top);
@@ -129,7 +137,7 @@ bool note(Context& context, const Message& message) noexcept {
   if (message.kind == Message::Kind::executing) context.started = true;
   if (message.kind != Message::Kind::failed) return false;
   context.failure = message;
-  context.failed = true;
+  context.failed = context.child_failed = true;
   return true;
 }
 
@@ -165,7 +173,7 @@ long check_alive(const Context& context) noexcept {
 /// pending; the child's mask is set before its execve.
 long start_command(Context& context, std::uint32_t index) noexcept {
   sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, nullptr);
-  const int pid = clone_plain(context, &context.child_pidfd);
+  const int pid = clone_plain(context, &context.child_pidfd, nullptr);
   if (pid == 0) run_steps_as(context, Actor::command, index + 1);
   context.child = pid;
   return pid < 0 ? pid : 0;
@@ -223,11 +231,22 @@ long execute(Context& context, const Step& step) noexcept {
   return result;
 }
 
+/// What a test stops here it may let go on, by SIGCONT.
+void hang() noexcept {
+  constexpr sys::sigset kContinue = sys::signal_bit(kSigcont);
+  sys::sigset before = 0;
+  sys::rt_sigprocmask(sys::SigMask::block, &kContinue, &before);
+  sys::siginfo info;
+  while (sys::rt_sigtimedwait(&kContinue, &info, nullptr) != kSigcont) {
+  }
+  sys::rt_sigprocmask(sys::SigMask::setmask, &before, nullptr);
+}
+
 long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
   const plan::Header& header = *context.plan();
   if (header.fault_step == index) {
     if (header.fault_kind == plan::FaultKind::fail) return -header.fault_error;
-    while (header.fault_kind == plan::FaultKind::hang) sys::ppoll(nullptr, 0, nullptr);
+    if (header.fault_kind == plan::FaultKind::hang) hang();
   }
   int fd = -1;
   switch (step.op) {
@@ -290,8 +309,19 @@ void run_steps_as(Context& context, Actor actor, std::uint32_t from) noexcept {
   sys::exit_group(kFailedStatus);
 }
 
-/// The child's report says why; where it left none it was killed. A dead child's last words come
-/// before the runtime's own complaint (ESRCH and EPIPE are only consequences).
+/// Whether the child has ended. One that closed its channel or has no task any more is about to.
+bool child_ended(const Context& context) noexcept {
+  const bool is_ending = context.failure.error == EPIPE || context.failure.error == ESRCH;
+  sys::pollfd poll;
+  poll.fd = context.child_pidfd;
+  poll.events = sys::kPollIn;
+  sys::timespec time;
+  time.tv_sec = is_ending ? 1 : 0;
+  return sys::ppoll(&poll, 1, &time) == 1;
+}
+
+/// A child's last words say why it failed, and come before the runtime's own complaint (ESRCH and
+/// EPIPE are only consequences). One that ended without a word was killed.
 void end_child(Context& context) noexcept {
   if (context.child_pidfd < 0) return;
   Message message;
@@ -299,6 +329,12 @@ void end_child(Context& context) noexcept {
   while (receive(context.channel, &message, &fd, false) == 1) {
     if (fd >= 0) sys::close(fd);
     note(context, message);
+  }
+  if (!context.child_failed && child_ended(context)) {
+    context.failure.step = context.plan()->clone_step;
+    context.failure.error = 0;
+    context.failure.detail = 0;
+    context.failure.log_size = 0;
   }
   sys::pidfd_send_signal(context.child_pidfd, kSigkill);
 }

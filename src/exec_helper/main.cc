@@ -34,6 +34,14 @@ void set_cloexec(int fd) {
   if (fd >= 0) sys::fcntl(fd, sys::Fcntl::setfd, sys::kFdCloexec);
 }
 
+/// Whether nobody has the other end.
+bool is_closed(int socket) {
+  sys::pollfd poll;
+  poll.fd = socket;
+  sys::timespec now;
+  return sys::ppoll(&poll, 1, &now) == 1 && (poll.revents & sys::kPollHup) != 0;
+}
+
 /// The Outcome with its descriptors, in the order of its fields.
 void report(int socket, const exec::Outcome& outcome) {
   struct {
@@ -94,6 +102,7 @@ extern "C" [[noreturn]] void isle_exec_main(long* stack) {
   launch.guard_read = parse_number(argv[3]);
   for (const int fd : {arena, socket, launch.guard_read}) set_cloexec(fd);
   sys::prctl(sys::Prctl::set_pdeathsig, 9, 0, 0, 0);
+  if (is_closed(socket)) sys::exit_group(kUsageStatus);  // it had ended before the prctl
   launch.clone_parent = true;
   launch.stack_top = init_stack + sizeof init_stack;
   sys::rt_sigprocmask(sys::SigMask::setmask, nullptr, &launch.mask);

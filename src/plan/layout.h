@@ -102,6 +102,9 @@ struct Header {
   FaultKind fault_kind = FaultKind::none;
   int32_t fault_error = 0;
   uint32_t record_times = 0;  ///< The executor notes when each step was done.
+  /// Written by the kernel as they are born, for a caller whose isle-exec does not live to tell.
+  int32_t child_pid = 0;
+  int32_t guard_pid = 0;
 };
 static_assert(sizeof(Header) % 8 == 0);
 

@@ -18,6 +18,7 @@
 #include "sys/io_calls.h"
 #include "sys/proc_files.h"
 #include "sys/process_calls.h"
+#include "sys/settings_calls.h"
 
 namespace isle {
 
@@ -99,6 +100,25 @@ Status end_guard(Process::State& state, bool started) {
               "find it with isle ls; a cgroup is removed by rmdir when nothing runs in it");
 }
 
+/// isle-exec did not live to hand over what it had started: those are our children all the same.
+void end_orphans(Process::State& state) {
+  const auto adopt = [](pid_t pid) {
+    Fd pidfd(pid > 0 ? sys::pidfd_open(pid) : -1);
+    siginfo_t info;  // ECHILD: somebody reaped it, and the number may be another's by now
+    if (pidfd && ::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info,
+                          WEXITED | WNOHANG | WNOWAIT | __WALL) != 0)
+      pidfd.reset();
+    return pidfd;
+  };
+  if (const Fd child = adopt(state.arena.header()->child_pid); child) {
+    sys::pidfd_send_signal(child.get(), SIGKILL);
+    siginfo_t info;
+    reap(child.get(), info);
+  }
+  state.guard_pidfd = adopt(state.arena.header()->guard_pid);
+  (void)end_guard(state, false);
+}
+
 Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
                                 const Process::State& state, BorrowedFd guard_read) {
   const uint64_t mask = options.signal_mask.value_or(current_mask());
@@ -110,8 +130,13 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
   launch.guard_write = state.guard_pipe.get();
   launch.mask = mask;
   launch.stack_top = state.stack.get() + exec::kStackBytes;
+  // A child that shares this memory and changes its credentials makes the memory's owner, which we
+  // are, undumpable (kernel: commit_creds()); then our own /proc/self would be root's.
+  const int dumpable = sys::prctl(sys::Prctl::get_dumpable, 0, 0, 0, 0);
   exec::Outcome outcome;
   exec::run_plan(launch, &outcome);
+  constexpr int kDumpable = 1;
+  if (dumpable == kDumpable) sys::prctl(sys::Prctl::set_dumpable, kDumpable, 0, 0, 0);
   return outcome;
 }
 
@@ -237,7 +262,10 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   }
   const Result<exec::Outcome> result = carry_out(plan, settled, state, guard_read.borrow());
   guard_read.reset();
-  if (!result) return std::unexpected(result.error());
+  if (!result) {
+    end_orphans(state);
+    return std::unexpected(result.error());
+  }
 
   state.pid = result->child;
   state.pidfd.reset(result->pidfd);
