@@ -20,8 +20,13 @@ clean_up() {
 trap clean_up EXIT
 chmod 755 "$work"
 
+# make uninstall goes by the manifest of the last install, which this one is not to be.
+manifest=$ISLE_BUILD_DIR/install_manifest.txt
+[[ ! -f $manifest ]] || cp "$manifest" "$work/manifest"
 # With DESTDIR, then moved: what is installed must not remember where.
 DESTDIR=$work/stage cmake --install "$ISLE_BUILD_DIR" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+rm -f "$manifest"
+[[ ! -f $work/manifest ]] || cp "$work/manifest" "$manifest"
 built_for=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$ISLE_BUILD_DIR/CMakeCache.txt")
 prefix=$work/prefix
 mv "$work/stage$built_for" "$prefix" || exit 1
