@@ -69,6 +69,7 @@ struct Host {
   KernelVersion kernel;
 
   // The caller.
+  pid_t pid = 0;  ///< 0: not to be moved to another cgroup, whatever a limit would need.
   uid_t uid = 0;  ///< Effective ids.
   gid_t gid = 0;
   std::vector<uint32_t> groups;  ///< Supplementary.

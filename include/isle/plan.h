@@ -28,7 +28,7 @@ class Plan {
   [[nodiscard]] std::string step_text(size_t index) const;
   [[nodiscard]] std::string_view step_actor(size_t index) const;
   [[nodiscard]] std::string_view step_op(size_t index) const;
-  /// Who asked for it.
+  /// Who asked for it. Like the others, empty for an index past the end.
   [[nodiscard]] std::string_view step_origin(size_t index) const;
 
  private:
@@ -46,7 +46,8 @@ class Plan {
 /// A line a step: number, actor, operation, arguments, who asked.
 [[nodiscard]] std::string to_text(const Plan& plan);
 
-/// {"steps":[{"index","actor","op","args":{...},"from","pass_over"}...]}; keys are stable.
+/// {"version":1,"steps":[{"index","actor","op","args":[...],"from"}...]}, where it applies with
+/// "pass_over" and "skip"; keys are stable, `args` are in the operation's order.
 [[nodiscard]] std::string to_json(const Plan& plan);
 
 }  // namespace isle

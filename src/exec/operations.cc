@@ -301,9 +301,13 @@ long do_identity(Context& c, const Step& s) noexcept {
       proc_path(name, c.child, path.bytes);
       return sys::mount(name, c.text(s.arg[1]), nullptr, sys::MountFlags::bind, nullptr);
     }
-    case Op::write_child:
+    case Op::write_child: {
       proc_path(name, c.child, c.text(s.arg[0]));
-      return write_once(sys::kAtFdcwd, name, c.text(s.arg[1]), false);
+      constexpr std::size_t kProc = sizeof "/proc/" - 1;
+      const bool here = s.arg[2] != plan::kNoRegister;
+      return write_once(here ? c.in(s.arg[2]) : sys::kAtFdcwd, here ? name + kProc : name,
+                        c.text(s.arg[1]), false);
+    }
     case Op::map_program: return map_program(c, s);
     case Op::setgroups:
       return sys::setgroups(plan::high(s.arg[0]) / sizeof(std::uint32_t),

@@ -14,7 +14,9 @@ constexpr int64_t kDefaultPeriod = 100'000;  // us, the kernel's own
 std::string or_max(int64_t value) { return value < 0 ? "max" : std::to_string(value); }
 
 /// cpu.shares of v1 (2..262144) as cpu.weight of v2 (1..10000), as crun and systemd do.
-uint64_t weight_of(uint64_t shares) { return 1 + ((std::max<uint64_t>(shares, 2) - 2) * 9999) / 262142; }
+uint64_t weight_of(uint64_t shares) {
+  return 1 + ((std::clamp<uint64_t>(shares, 2, 262144) - 2) * 9999) / 262142;
+}
 
 bool contains(const std::vector<std::string>& list, std::string_view wanted) {
   return std::find(list.begin(), list.end(), wanted) != list.end();
@@ -74,6 +76,7 @@ std::vector<Write> writes_for(const Resources& wish, bool v2) {
 
 Status Compiler::make_cgroup() {
   const Resources& wish = spec_.resources;
+  for (const Asked<std::string>& directory : wish.join) attach_directories_.push_back(directory.value);
   const std::vector<Write> writes = writes_for(wish, false);
   if (writes.empty() && wish.unified.empty()) return {};
   const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
@@ -107,20 +110,15 @@ Status Compiler::cgroup_v1(const Resources& wish) {
       return refuse(write.from, EACCES, fmt::format("make a cgroup in \"{}\"", found->second),
                     "cgroup v1 cannot be delegated safely; limits need root on this machine");
     const std::string directory = found->second + "/" + wish.cgroup_name;
-    if (!contains(v1_directories_, directory)) {
+    if (!contains(attach_directories_, directory)) {
       need_guard(write.from);
       runtime(Op::mkdir, write.from, {text(directory), kMode});
       undo(Op::remove_cgroup, write.from, {text(directory)});
-      v1_directories_.push_back(directory);
+      attach_directories_.push_back(directory);
     }
     runtime(Op::write_file, write.from,
             {text(directory + "/" + write.file), text(write.value)});
   }
-  // The way in is a write that waits for an RCU grace period; a runtime that joins namespaces can
-  // do it only now, and for itself, so that the child is born there.
-  if (joins_in_runtime())
-    for (const std::string& directory : v1_directories_)
-      runtime(Op::write_file, 0, {text(directory + "/cgroup.procs"), text("0")});
   return {};
 }
 
@@ -147,7 +145,6 @@ Status Compiler::cgroup_v2(const Resources& wish) {
                     kDelegateHint);
     enable += (enable.empty() ? "+" : " +") + write.controller;
   }
-  need_guard(from);
   if (!enable.empty()) {
     const bool is_root_of_all = facts.v2_parent == facts.v2_mount;
     if (facts.v2_parent_has_others && !is_root_of_all)
@@ -156,14 +153,19 @@ Status Compiler::cgroup_v2(const Resources& wish) {
                                 facts.v2_parent),
                     kDelegateHint);
     if (facts.v2_parent == facts.v2_own && !is_root_of_all) {
-      // No internal processes (cgroups(7)): isle itself steps aside into a leaf.
+      // No internal processes (cgroups(7)): the caller, and isle-exec where that one is its
+      // carrier, steps aside into a leaf. Before there is a guard, which would be one more.
       const std::string leaf = facts.v2_parent + "/isle";
       runtime(Op::mkdir, from, {text(leaf), kMode}).pass_over = EEXIST;
       runtime(Op::write_file, from, {text(leaf + "/cgroup.procs"), text("0")});
+      if (host_.pid != 0)
+        runtime(Op::write_file, from,
+                {text(leaf + "/cgroup.procs"), text(std::to_string(host_.pid))});
     }
     runtime(Op::write_file, from,
             {text(facts.v2_parent + "/cgroup.subtree_control"), text(enable)});
   }
+  need_guard(from);
   const std::string directory = facts.v2_parent + "/" + wish.cgroup_name;
   runtime(Op::mkdir, from, {text(directory), kMode});
   undo(Op::remove_cgroup, from, {text(directory)});
@@ -176,9 +178,17 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   return {};
 }
 
+/// The way in is a write that, on v1, waits for an RCU grace period. A runtime that joins namespaces
+/// can do it only before, and for itself, so that the child is born there.
+void Compiler::attach_runtime() {
+  if (!joins_in_runtime()) return;
+  for (const std::string& directory : attach_directories_)
+    runtime(Op::write_file, 0, {text(directory + "/cgroup.procs"), text("0")});
+}
+
 void Compiler::attach_cgroup() {
-  if (v1_directories_.empty() || joins_in_runtime()) return;
-  for (const std::string& directory : v1_directories_)
+  if (attach_directories_.empty() || joins_in_runtime()) return;
+  for (const std::string& directory : attach_directories_)
     runtime(Op::write_child_pid, 0, {text(directory + "/cgroup.procs")});
   runtime_has_late_steps_ = true;
 }

@@ -10,13 +10,18 @@ std::unexpected<Error> Compiler::refuse(Origin from, int code, std::string what,
                                         std::string hint) const {
   return std::unexpected(Error{.code = code,
                                .what = std::move(what),
-                               .asked_by = spec_.origins[from],
+                               .asked_by = from < spec_.origins.size() ? spec_.origins[from] : "",
                                .hint = std::move(hint)});
 }
 
 bool Compiler::caller_is_privileged() const {
   constexpr int kSysAdmin = 21;
   return host_.has_capability(kSysAdmin);
+}
+
+std::string Compiler::host_path(std::string_view path) const {
+  if (path.starts_with('/')) return std::string(path);
+  return host_.cwd + (host_.cwd.ends_with('/') ? "" : "/") + std::string(path);
 }
 
 void Compiler::need_guard(Origin from) {
@@ -32,6 +37,13 @@ Result<Plan> Compiler::compile() {
     return refuse(spec_.find(NamespaceType::user)->from, ENOSPC,
                   "create a user namespace: this kernel or its administrator forbids them",
                   "see isle doctor; --share user needs privilege but no user namespace");
+  if (creates(NamespaceType::time) && !host_.time_namespaces)
+    return refuse(spec_.find(NamespaceType::time)->from, EINVAL,
+                  "create a time namespace: this kernel has none", "see isle doctor");
+  for (const int fd : spec_.process.pass_fds.value)
+    if (const FileFact fact = host_.file(fmt::format("fd:{}", fd)); fact.kind == FileKind::missing)
+      return refuse(spec_.process.pass_fds.from, fact.error,
+                    fmt::format("pass descriptor {} on", fd), "it is not open");
   if (Status status = choose_ids(); !status) return std::unexpected(status.error());
 
   // Before the clone, on the host's side: cgroups first, so that the child is born in its own;
@@ -39,17 +51,22 @@ Result<Plan> Compiler::compile() {
   if (!spec_.keep.empty()) need_guard(spec_.keep.front().from);
   if (Status status = make_cgroup(); !status) return std::unexpected(status.error());
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
-  for (size_t i = 0; i < spec_.mounts.size(); ++i)
-    if (const auto* bind = std::get_if<Bind>(&spec_.mounts[i].what);
-        bind != nullptr && !bind->uid_mappings.empty())
-      idmaps_.emplace_back(i, idmap_userns(*bind, spec_.mounts[i].from));
-  if (spec_.process.apparmor_profile || spec_.process.selinux_label) {
+  if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
+  const bool joins_mount = spec_.find(NamespaceType::mount) != nullptr &&
+                           !spec_.creates(NamespaceType::mount);
+  if (joins_mount && !spec_.keep.empty())
+    return refuse(spec_.keep.front().from, 0,
+                  "keep a namespace: from a mount namespace that is joined, the host's paths are "
+                  "out of reach");
+  // The host's /proc, where something is written to it after the way there may be gone.
+  if (joins_mount || spec_.process.apparmor_profile || spec_.process.selinux_label) {
     proc_ = b_.take();
     runtime(Op::open, 0, {text("/proc"), sys::bits(sys::OpenFlags::path |
                                                    sys::OpenFlags::directory |
                                                    sys::OpenFlags::cloexec), proc_});
     runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
   }
+  attach_runtime();
   if (joins_in_runtime()) runtime_joins();
 
   b_.header.clone_step = static_cast<uint16_t>(b_.step_count());
@@ -80,6 +97,7 @@ Result<Plan> Compiler::compile() {
   // A terminal of the sandbox's own devpts, while the way there is still by descriptor.
   if (spec_.process.terminal.value) terminal(Actor::init);
   enter_root();
+  enter_directories();
   if (spec_.loopback_up.value && creates(NamespaceType::network))
     init(Op::link_up, spec_.loopback_up.from, {text("lo")});
 
@@ -104,7 +122,12 @@ Result<Plan> Compiler::compile() {
   constexpr size_t kMostSteps = 0xfff0;
   if (b_.step_count() > kMostSteps)
     return fail(E2BIG, fmt::format("plan: {} steps; at most {}", b_.step_count(), kMostSteps));
-  Plan plan = b_.finish(spec_.origins);
+  // A wish with an origin that is none of the Spec's counts as nobody's in particular.
+  std::vector<std::string> origins = spec_.origins;
+  if (origins.empty()) origins.emplace_back("default");
+  for (size_t i = 0; i < b_.step_count(); ++i)
+    if (b_.step(i).origin >= origins.size()) b_.step(i).origin = 0;
+  Plan plan = b_.finish(origins);
   return plan;
 }
 

@@ -54,15 +54,17 @@ class Compiler {
   Status open_joins();
   void runtime_joins();
   void init_joins();
+  void join_all(Actor actor, bool user_last);
+  void enter_directories();
   void time_namespace();
   void names();
   Status keep_namespaces();
   void write_sysctl();
-  Register join_register(NamespaceType type) const;
   [[nodiscard]] bool joins_in_runtime() const;
 
   // root.cc
   [[nodiscard]] bool in_place() const;
+  [[nodiscard]] std::string root_path() const;
   Status open_root();
   struct OverlayBase {
     Register memory = kNone;  ///< The tmpfs that upper and work are relative to; none: on disk.
@@ -100,11 +102,13 @@ class Compiler {
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
   void device_node(Register host_dev, Register dev, const char* name, uint32_t major,
                    uint32_t minor, Origin from);
-  Register idmap_userns(const Bind& bind, Origin from);
+  Status idmapped_binds();
+  void bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor);
   [[nodiscard]] Register mounted_at(std::string_view destination) const;
 
   // cgroup.cc
   Status make_cgroup();
+  void attach_runtime();
   void attach_cgroup();
   Status cgroup_v1(const Resources& wish);
   Status cgroup_v2(const Resources& wish);
@@ -121,6 +125,17 @@ class Compiler {
 
   // What several parts need.
   uint64_t text(std::string_view t) { return b_.text(t); }
+  /// A file of the first process's own directory in /proc, written by the runtime.
+  void write_child(Origin from, std::string_view file, std::string_view value) {
+    runtime(Op::write_child, from, {text(file), text(value), proc_});
+  }
+  /// A file of the host's /proc, written by init.
+  void write_proc(Origin from, const std::string& file, std::string_view value) {
+    if (proc_ == kNone) init(Op::write_file, from, {text("/proc/" + file), text(value)});
+    else init(Op::write_in, from, {proc_, text(file), text(value)});
+  }
+  /// A path of the host, absolute: the working directory is not the caller's at all times.
+  [[nodiscard]] std::string host_path(std::string_view path) const;
   Step& init(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
     return b_.add(Actor::init, op, from, args);
   }
@@ -144,14 +159,16 @@ class Compiler {
   IdPlan ids_;
   Register root_ = kNone;       ///< The directory all destinations are below.
   Register cgroup_ = kNone;     ///< v2 directory to clone into.
+  Register root_fd_ = kNone;    ///< Spec::root_fd, Spec::cwd_fd
+  Register cwd_fd_ = kNone;
   Register proc_ = kNone;       ///< The host's /proc, where something writes to it later.
   Register console_ = kNone;    ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;
   std::vector<std::pair<NamespaceType, Register>> joins_;
-  std::vector<std::string> v1_directories_;
+  std::vector<std::string> attach_directories_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;
   bool runtime_has_late_steps_ = false;
-  std::vector<std::pair<size_t, Register>> idmaps_;
+  std::vector<std::pair<size_t, Register>> idmapped_;  ///< (of spec_.mounts) made already.
 };
 
 }  // namespace isle::plan

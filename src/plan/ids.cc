@@ -89,7 +89,7 @@ Status Compiler::choose_ids() {
 void Compiler::runtime_writes_ids() {
   if (!new_user() || ids_.by_init) return;
   if (ids_.deny_setgroups)
-    runtime(Op::write_child, ids_.gid_from, {text("setgroups"), text("deny")});
+    write_child(ids_.gid_from, "setgroups", "deny");
   const auto write = [&](const char* file, bool by_program, const std::string& program,
                          const IdMap& map, Origin from) {
     if (by_program) {
@@ -97,7 +97,7 @@ void Compiler::runtime_writes_ids() {
       const uint64_t list = b_.list(arguments);
       runtime(Op::map_program, from, {text(program), list, b_.scratch(arguments.size() + 3)});
     } else {
-      runtime(Op::write_child, from, {text(file), text(to_text(map))});
+      write_child(from, file, to_text(map));
     }
   };
   write("uid_map", ids_.uid_by_program, host_.newuidmap, ids_.uid_map, ids_.uid_from);
@@ -119,11 +119,9 @@ bool Compiler::may_set_groups() const {
 void Compiler::init_gets_ids() {
   if (!new_user()) return;
   if (ids_.by_init) {
-    init(Op::write_file, ids_.gid_from, {text("/proc/self/setgroups"), text("deny")});
-    init(Op::write_file, ids_.uid_from,
-         {text("/proc/self/uid_map"), text(to_text(ids_.uid_map))});
-    init(Op::write_file, ids_.gid_from,
-         {text("/proc/self/gid_map"), text(to_text(ids_.gid_map))});
+    write_proc(ids_.gid_from, "self/setgroups", "deny");
+    write_proc(ids_.uid_from, "self/uid_map", to_text(ids_.uid_map));
+    write_proc(ids_.gid_from, "self/gid_map", to_text(ids_.gid_map));
   } else {
     init(Op::await, 0, {static_cast<uint64_t>(Point::ids_ready)});
   }
@@ -151,8 +149,12 @@ void Compiler::set_identity(Actor actor) {
     b_.add(actor, Op::setgroups, user.uid ? user.uid->from : user.gid->from,
            {b_.blob(nullptr, 0)});  // the caller's groups are not the new user's
   }
-  if (gid != gid_now) b_.add(actor, Op::setresgid, user.gid ? user.gid->from : Origin{0}, {gid});
-  if (uid != uid_now) {
+  // In a user namespace that is joined nobody knows which id we have: it is set where asked for.
+  const NamespaceWish* userns = spec_.find(NamespaceType::user);
+  const bool unknown = userns != nullptr && userns->joins();
+  if (gid != gid_now || (unknown && user.gid))
+    b_.add(actor, Op::setresgid, user.gid ? user.gid->from : Origin{0}, {gid});
+  if (uid != uid_now || (unknown && user.uid)) {
     // Capabilities that were asked for have to outlive the change from 0.
     if (target_capabilities() != 0)
       b_.add(actor, Op::prctl, spec_.process.capabilities ? spec_.process.capabilities->from : Origin{0},

@@ -92,11 +92,54 @@ Register Compiler::new_file_system(std::string_view type, std::string_view sourc
   return mount;
 }
 
-Register Compiler::idmap_userns(const Bind& bind, Origin from) {
-  const Register fd = b_.take();
-  const IdMap& gids = bind.gid_mappings.empty() ? bind.uid_mappings : bind.gid_mappings;
-  runtime(Op::make_userns, from, {text(to_text(bind.uid_mappings)), text(to_text(gids)), fd});
-  return fd;
+/// An idmapped mount needs privilege over the file system, which a process in a new user namespace
+/// lacks: the runtime makes the tree, and init attaches it. It comes from the host's own mount
+/// namespace, so it must stop being a peer of the host's mounts.
+Status Compiler::idmapped_binds() {
+  for (size_t i = 0; i < spec_.mounts.size(); ++i) {
+    const FsOperation& op = spec_.mounts[i];
+    const auto* bind = std::get_if<Bind>(&op.what);
+    if (bind == nullptr || (bind->uid_mappings.empty() && bind->gid_mappings.empty())) continue;
+    const std::string what = fmt::format("idmapped mount on \"{}\"", op.destination);
+    if (!host_.idmapped_mounts) return refuse(op.from, EINVAL, what, "Linux 5.12 and later only");
+    if (!caller_is_privileged())
+      return refuse(op.from, EPERM, what,
+                    "it needs CAP_SYS_ADMIN in the user namespace that mounted the file system");
+    const FileFact fact = host_.file(bind->source_fd >= 0 ? fmt::format("fd:{}", bind->source_fd)
+                                                          : bind->source);
+    if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access) continue;  // see apply()
+    const IdMap same = {{0, 0, 0xffffffff}};  // of the kind of id that has no map
+    const IdMap& uids = bind->uid_mappings.empty() ? same : bind->uid_mappings;
+    const IdMap& gids = bind->gid_mappings.empty() ? same : bind->gid_mappings;
+    const Register userns = b_.take();
+    const Register tree = b_.take();
+    runtime(Op::make_userns, op.from, {text(to_text(uids)), text(to_text(gids)), userns});
+    bind_source(op, *bind, tree, Actor::runtime);
+    runtime(Op::mount_setattr, op.from,
+            {tree, 0, kWholeTree, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
+    runtime(Op::mount_setattr, op.from,
+            {tree, 0, bind->idmap_recursive ? kWholeTree : kEmptyPath,
+             sys::bits(sys::MountAttr::idmap), 0, 0, userns});
+    b_.release(userns);
+    idmapped_.emplace_back(i, tree);
+  }
+  return {};
+}
+
+/// A detached copy of what is to be bound.
+void Compiler::bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor) {
+  auto flags = kClone;
+  if (bind.recursive) flags |= sys::OpenTree::recursive;
+  if (bind.source_fd < 0) {
+    b_.add(actor, Op::open_tree, op.from,
+           {kNone, text(host_path(bind.source)), sys::bits(flags), tree});
+    return;
+  }
+  const Register source = b_.take();
+  b_.add(actor, Op::use_fd, op.from, {static_cast<uint64_t>(bind.source_fd), source});
+  b_.add(actor, Op::open_tree, op.from,
+         {source, 0, sys::bits(flags | sys::OpenTree::empty_path), tree});
+  b_.release(source);
 }
 
 Status Compiler::apply(const FsOperation& op, const Bind& bind) {
@@ -108,29 +151,16 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
     return refuse(op.from, fact.error,
                   fmt::format("bind \"{}\" on \"{}\"", name, op.destination),
                   fact.why);
-  auto flags = kClone;
-  if (bind.recursive) flags |= sys::OpenTree::recursive;
-  const Register tree = b_.take();
-  if (by_fd) {
-    const Register source = b_.take();
-    init(Op::use_fd, op.from, {static_cast<uint64_t>(bind.source_fd), source});
-    init(Op::open_tree, op.from,
-         {source, 0, sys::bits(flags | sys::OpenTree::empty_path), tree});
-    b_.release(source);
-  } else {
-    init(Op::open_tree, op.from, {kNone, text(bind.source), sys::bits(flags), tree});
-  }
+  const auto index = static_cast<size_t>(&op - spec_.mounts.data());
+  const auto made = std::find_if(idmapped_.begin(), idmapped_.end(),
+                                 [&](const auto& entry) { return entry.first == index; });
+  const Register tree = made != idmapped_.end() ? made->second : b_.take();
+  if (made == idmapped_.end()) bind_source(op, bind, tree, Actor::init);
   set_attributes(tree, bind.attributes, op.from);
   if (bind.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
          {tree, 0, bind.propagation_recursive ? kWholeTree : kEmptyPath, 0, 0,
           propagation_bits(bind.propagation), kNone});
-  const auto index = static_cast<size_t>(&op - spec_.mounts.data());
-  for (const auto& [of, userns] : idmaps_)
-    if (of == index)
-      init(Op::mount_setattr, op.from,
-           {tree, 0, bind.idmap_recursive ? kWholeTree : kEmptyPath,
-            sys::bits(sys::MountAttr::idmap), 0, 0, userns});
   const bool directory = fact.kind == FileKind::directory || fact.kind == FileKind::unknown;
   attach(tree, root_, op.destination, directory, op.from);
   b_.release(tree);
@@ -258,8 +288,9 @@ Status Compiler::apply(const FsOperation& op, const MakeSymlink& make) {
 }
 
 Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
-  const Register source = b_.take();
+  Register source = kNone;
   if (make.source_fd >= 0) {
+    source = b_.take();
     init(Op::use_fd, op.from, {static_cast<uint64_t>(make.source_fd), source});
   } else {
     const FileFact fact = host_.file(make.source);
@@ -269,8 +300,9 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
       return refuse(op.from, fact.kind == FileKind::directory ? EISDIR : fact.error,
                     fmt::format("copy \"{}\" to \"{}\"", make.source, op.destination),
                     fact.kind == FileKind::directory ? "--bind shows a directory" : fact.why);
+    source = b_.take();
     init(Op::open, op.from,
-         {text(make.source), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), source});
+         {text(host_path(make.source)), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), source});
   }
   init(Op::copy_in, op.from, {source, root_, text(op.destination), make.mode});
   b_.release(source);
@@ -278,9 +310,21 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
 }
 
 Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
-  if (new_user() || !host_.has_capability(kCapMknod))
-    return refuse(op.from, EPERM, fmt::format("make the device \"{}\"", op.destination),
-                  "mknod(2) needs CAP_MKNOD in the initial user namespace; bind the host's node");
+  constexpr mode_t kType = 0170000;
+  constexpr mode_t kFifo = 0010000;
+  if ((make.mode & kType) != kFifo && (new_user() || !host_.has_capability(kCapMknod))) {
+    const FileFact fact = host_.file(op.destination);
+    if ((fact.kind != FileKind::character_device && fact.kind != FileKind::block_device) ||
+        fact.device != sys::device_number(make.major, make.minor))
+      return refuse(op.from, EPERM, fmt::format("make the device \"{}\"", op.destination),
+                    "mknod(2) needs CAP_MKNOD in the initial user namespace, and the host has no "
+                    "such node at that path to bind");
+    const Register node = b_.take();
+    init(Op::open_tree, op.from, {kNone, text(op.destination), sys::bits(kClone), node});
+    attach(node, root_, op.destination, false, op.from);
+    b_.release(node);
+    return {};
+  }
   init(Op::mknod_in, op.from,
        {root_, text(op.destination), make.mode, sys::device_number(make.major, make.minor)});
   const Register node = b_.take();
@@ -311,24 +355,35 @@ Status Compiler::apply(const FsOperation& op, const Remount& remount) {
   return {};
 }
 
-/// One of two mounts fits: an empty directory or an empty file. The kernel refuses the other with
-/// ENOTDIR, so nobody has to look first.
+/// A directory gets an empty directory, anything else an empty file. Which it is shows when it is
+/// opened as one and as the other; it exists, so neither makes it.
 Status Compiler::apply(const FsOperation& op, const Mask&) {
+  const size_t begin = b_.step_count();
+  const auto skip_rest_from = [&](size_t index) {
+    b_.step(index).skip = static_cast<uint16_t>(b_.step_count() - 1 - index);
+  };
   const Register target = b_.take();
   Step& open = init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
-  const size_t opened = b_.step_count() - 1;
   if (op.optional) open.pass_over = ENOENT;
-  const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "0"}};
+
+  const size_t as_directory = b_.step_count();
+  init(Op::make_dir_in, op.from, {root_, text(op.destination), kDirectoryMode, target}).pass_over =
+      ENOTDIR;
+  const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "4k"}};
   const uint64_t attributes = kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) |
                               sys::bits(sys::MountAttr::rdonly);
-  const Register directory = new_file_system("tmpfs", "isle", options, attributes, op.from);
-  init(Op::move_mount, op.from, {directory, target, 0, kOnto}).pass_over = ENOTDIR;
-  b_.release(directory);
-  const Register file = b_.take();
-  init(Op::open_tree, op.from, {kNone, text("/dev/null"), sys::bits(kClone), file});
-  init(Op::move_mount, op.from, {file, target, 0, kOnto}).pass_over = ENOTDIR;
-  b_.release(file);
-  b_.step(opened).skip = static_cast<uint16_t>(b_.step_count() - 1 - opened);
+  const Register mount = new_file_system("tmpfs", "isle", options, attributes, op.from);
+  init(Op::move_mount, op.from, {mount, target, 0, kOnto});
+  skip_rest_from(as_directory);
+
+  const size_t as_file = b_.step_count();
+  init(Op::make_file_in, op.from, {root_, text(op.destination), kFileMode, target}).pass_over =
+      EISDIR;
+  init(Op::open_tree, op.from, {kNone, text("/dev/null"), sys::bits(kClone), mount});
+  init(Op::move_mount, op.from, {mount, target, 0, kOnto});
+  skip_rest_from(as_file);
+  if (op.optional) skip_rest_from(begin);
+  b_.release(mount);
   b_.release(target);
   return {};
 }

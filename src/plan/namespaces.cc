@@ -1,6 +1,8 @@
 // Which namespaces are new, which are joined and by whom, and what is set inside new ones.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "plan/compiler.h"
 
 namespace isle::plan {
@@ -52,18 +54,29 @@ bool Compiler::shares_memory() const {
 
 /// A pid namespace is entered by children only, so whoever clones has to join it. With a user
 /// namespace, new namespaces are to be owned by that one: it is joined before the clone, and then
-/// so is everything else, for privilege over the others may come or go with it.
+/// so is everything else, for privilege over the others may come or go with it. And who is born in
+/// a new user namespace has no privilege over anything that exists.
 bool Compiler::joins_in_runtime() const {
   const auto joins = [this](NamespaceType type) {
     const NamespaceWish* wish = spec_.find(type);
     return wish != nullptr && wish->joins();
   };
-  return joins(NamespaceType::user) || joins(NamespaceType::pid);
+  if (joins(NamespaceType::user) || joins(NamespaceType::pid)) return true;
+  return new_user() && std::any_of(spec_.namespaces.begin(), spec_.namespaces.end(),
+                                   [](const NamespaceWish& wish) { return wish.joins(); });
 }
 
 Status Compiler::open_joins() {
+  std::vector<std::pair<int, Register>> taken;
   for (const NamespaceWish& wish : spec_.namespaces) {
     if (!wish.joins()) continue;
+    const auto same = std::find_if(taken.begin(), taken.end(), [&](const auto& known) {
+      return wish.fd >= 0 && known.first == wish.fd;
+    });
+    if (same != taken.end()) {  // a pidfd, once more
+      joins_.emplace_back(wish.type, same->second);
+      continue;
+    }
     const Register fd = b_.take();
     if (wish.fd >= 0) {
       runtime(Op::use_fd, wish.from, {static_cast<uint64_t>(wish.fd), fd});
@@ -76,36 +89,48 @@ Status Compiler::open_joins() {
       runtime(Op::open, wish.from,
               {text(wish.path), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
     }
+    taken.emplace_back(wish.fd, fd);
     joins_.emplace_back(wish.type, fd);
   }
+  const auto take_fd = [this](const Wish<int>& wish, Register& into) {
+    if (!wish) return;
+    into = b_.take();
+    runtime(Op::use_fd, wish->from, {static_cast<uint64_t>(wish->value), into});
+  };
+  take_fd(spec_.root_fd, root_fd_);
+  take_fd(spec_.cwd_fd, cwd_fd_);
   return {};
 }
 
-Register Compiler::join_register(NamespaceType type) const {
-  for (const auto& [joined, fd] : joins_)
-    if (joined == type) return fd;
-  return kNone;
-}
-
-void Compiler::runtime_joins() {
-  const auto join = [this](const TypeRow& entry) {
-    const Register fd = join_register(entry.type);
-    if (fd != kNone)
-      runtime(Op::setns, spec_.find(entry.type)->from, {fd, sys::bits(entry.flag)});
+/// One setns a descriptor: several types of one pidfd are joined at once. `order` says which comes
+/// first; the kernel orders those of one call itself (kernel: validate_nsset()).
+void Compiler::join_all(Actor actor, bool user_last) {
+  std::vector<Register> done;
+  const auto join = [&](const TypeRow& entry) {
+    for (const auto& [type, fd] : joins_) {
+      if (type != entry.type || std::find(done.begin(), done.end(), fd) != done.end()) continue;
+      auto flags = sys::CloneFlags::none;
+      for (const auto& [other, other_fd] : joins_)
+        if (other_fd == fd) flags |= row(other).flag;
+      b_.add(actor, Op::setns, spec_.find(type)->from, {fd, sys::bits(flags)});
+      done.push_back(fd);
+    }
   };
-  // Gaining privilege: user first. Losing it: user last.
-  const bool user_last = caller_is_privileged();
-  if (!user_last) join(kTypes[0]);
   for (const TypeRow& entry : kTypes)
-    if (entry.type != NamespaceType::user) join(entry);
+    if (entry.type != NamespaceType::user || !user_last) join(entry);
   if (user_last) join(kTypes[0]);
 }
 
-void Compiler::init_joins() {
-  for (const TypeRow& entry : kTypes) {
-    const Register fd = join_register(entry.type);
-    if (fd != kNone) init(Op::setns, spec_.find(entry.type)->from, {fd, sys::bits(entry.flag)});
+// Gaining privilege: user first. Losing it: user last.
+void Compiler::runtime_joins() { join_all(Actor::runtime, caller_is_privileged()); }
+void Compiler::init_joins() { join_all(Actor::init, false); }
+
+void Compiler::enter_directories() {
+  if (root_fd_ != kNone) {
+    init(Op::fchdir, spec_.root_fd->from, {root_fd_});
+    init(Op::chroot, spec_.root_fd->from, {text(".")});
   }
+  if (cwd_fd_ != kNone) init(Op::fchdir, spec_.cwd_fd->from, {cwd_fd_});
 }
 
 void Compiler::time_namespace() {
@@ -122,14 +147,15 @@ void Compiler::time_namespace() {
     }
     const char* clock =
         offset.clock == TimeOffset::Clock::monotonic ? "monotonic" : "boottime";
-    init(Op::write_file, offset.from,
-         {text("/proc/self/timens_offsets"), text(fmt::format("{} {} {}", clock, seconds, rest))});
+    write_proc(offset.from, "self/timens_offsets", fmt::format("{} {} {}", clock, seconds, rest));
   }
   if (host_.exec_enters_time_namespace) return;
   const Register fd = b_.take();
-  init(Op::open, from,
-       {text("/proc/self/ns/time_for_children"),
-        sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
+  const uint64_t flags = sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
+  if (proc_ == kNone)
+    init(Op::open, from, {text("/proc/self/ns/time_for_children"), flags, fd});
+  else
+    init(Op::open_in, from, {proc_, text("self/ns/time_for_children"), flags, 0, fd});
   init(Op::setns, from, {fd, sys::bits(sys::CloneFlags::newtime)});
   b_.release(fd);
 }
@@ -142,10 +168,10 @@ void Compiler::names() {
 
 void Compiler::write_sysctl() {
   for (const auto& [key, value] : spec_.sysctl) {
-    std::string path = "/proc/sys/" + key;
+    std::string path = "sys/" + key;
     for (char& c : path)
       if (c == '.') c = '/';
-    init(Op::write_file, value.from, {text(path), text(value.value)});
+    write_proc(value.from, path, value.value);
   }
 }
 

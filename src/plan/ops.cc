@@ -65,8 +65,8 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::setns, "setns", {in, clone_flags}, "joins what the descriptor refers to"},
     {Op::persist, "persist", {Kind::text, Kind::text},
      "binds a namespace of the sandbox to a path, which keeps it"},
-    {Op::write_child, "write_child", {Kind::text, Kind::text},
-     "one write to a file of /proc/PID of the sandbox's first process"},
+    {Op::write_child, "write_child", {Kind::text, Kind::text, in_or_none},
+     "one write to a file of /proc/PID of the sandbox's first process; from this /proc"},
     {Op::map_program, "map_program", {Kind::text, list, scratch},
      "newuidmap or newgidmap for the sandbox's first process"},
     {Op::setgroups, "setgroups", {ids}, "supplementary groups"},
@@ -113,18 +113,21 @@ static_assert(in_order(), "a row a value of Op, in its order");
 
 }  // namespace
 
-const OpInfo& info(Op op) { return kTable[static_cast<size_t>(op)]; }
+const OpInfo& info(Op op) {
+  static constexpr OpInfo kNoSuch{Op::count_, "no such operation", {}, ""};
+  return op < Op::count_ ? kTable[static_cast<size_t>(op)] : kNoSuch;
+}
 
 std::span<const OpInfo> all_ops() { return kTable; }
 
 std::string_view actor_name(Actor actor) {
   constexpr std::string_view kNames[kActors] = {"runtime", "init", "command", "undo"};
-  return kNames[static_cast<size_t>(actor)];
+  return static_cast<size_t>(actor) < kActors ? kNames[static_cast<size_t>(actor)] : "nobody";
 }
 
 std::string_view point_name(Point point) {
   constexpr std::string_view kNames[kPoints] = {"ids_ready", "namespaces_ready", "runtime_done"};
-  return kNames[static_cast<size_t>(point)];
+  return static_cast<size_t>(point) < kPoints ? kNames[static_cast<size_t>(point)] : "nowhere";
 }
 
 }  // namespace isle::plan

@@ -16,7 +16,7 @@ struct OpInfo {
   std::string_view what;  ///< One line for docs/plan-operations and --explain=json.
 };
 
-/// The row of `op`.
+/// The row of `op`; for what is no operation, one that says so and has no arguments.
 const OpInfo& info(Op op);
 
 /// All rows, in the order of Op.

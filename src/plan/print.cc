@@ -138,6 +138,7 @@ size_t Plan::step_count() const { return View(*this).steps().size(); }
 
 std::string Plan::step_text(size_t index) const {
   const View view(*this);
+  if (index >= view.steps().size()) return {};
   const plan::Step& step = view.steps()[index];
   const plan::OpInfo& row = plan::info(step.op);
   std::string text(row.name);
@@ -149,16 +150,21 @@ std::string Plan::step_text(size_t index) const {
 }
 
 std::string_view Plan::step_actor(size_t index) const {
-  return plan::actor_name(View(*this).steps()[index].actor);
+  const View view(*this);
+  if (index >= view.steps().size()) return {};
+  return plan::actor_name(view.steps()[index].actor);
 }
 
 std::string_view Plan::step_op(size_t index) const {
-  return plan::info(View(*this).steps()[index].op).name;
+  const View view(*this);
+  if (index >= view.steps().size()) return {};
+  return plan::info(view.steps()[index].op).name;
 }
 
 std::string_view Plan::step_origin(size_t index) const {
   const View view(*this);
-  return view.origin(view.steps()[index].origin);
+  return index < view.steps().size() ? view.origin(view.steps()[index].origin)
+                                     : std::string_view{};
 }
 
 std::string to_text(const Plan& plan) {

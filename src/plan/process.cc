@@ -49,8 +49,8 @@ Status Compiler::host_side_settings() {
   const ProcessWish& wish = spec_.process;
   const size_t before = b_.step_count();
   if (wish.oom_score_adj)
-    runtime(Op::write_child, wish.oom_score_adj->from,
-            {text("oom_score_adj"), text(std::to_string(wish.oom_score_adj->value))});
+    write_child(wish.oom_score_adj->from, "oom_score_adj",
+                std::to_string(wish.oom_score_adj->value));
   if (wish.nice)
     runtime(Op::setpriority, wish.nice->from,
             {static_cast<uint64_t>(static_cast<int64_t>(wish.nice->value))});
@@ -119,7 +119,7 @@ Status Compiler::finish_process(Actor actor) {
   if (wish.personality)
     b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
   privileges(actor);
-  if (spec_.root || wish.umask)
+  if (spec_.root || !spec_.mounts.empty() || wish.umask)
     b_.add(actor, Op::umask, wish.umask ? wish.umask->from : Origin{0},
            {wish.umask ? wish.umask->value : host_.umask});
   working_directory(actor);
@@ -190,6 +190,11 @@ void Compiler::descriptors(Actor actor) {
   for (const int fd : kept) {
     const auto keep = static_cast<uint64_t>(fd);
     if (keep < first) continue;
+    // The caller's own may be closed by an execve.
+    const Register copy = b_.take();
+    b_.add(actor, Op::use_fd, spec_.process.pass_fds.from, {keep, copy});
+    b_.add(actor, Op::dup2, spec_.process.pass_fds.from, {copy, keep});
+    b_.release(copy);
     if (keep > first) b_.add(actor, Op::close_range, 0, {first, keep - 1, cloexec});
     first = keep + 1;
   }

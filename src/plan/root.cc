@@ -56,7 +56,9 @@ bool Compiler::in_place() const {
            return op.destination.find_first_not_of('/') == std::string::npos ||
                   std::holds_alternative<Bind>(op.what) ||
                   std::holds_alternative<Overlay>(op.what) ||
-                  std::holds_alternative<MakeFile>(op.what);
+                  std::holds_alternative<MakeFile>(op.what) ||
+                  std::holds_alternative<MakeDevice>(op.what) ||
+                  std::holds_alternative<Mask>(op.what);
          });
 }
 
@@ -70,6 +72,7 @@ Status Compiler::open_root() {
       init(Op::mount_setattr, spec_.mount_propagation ? spec_.mount_propagation->from : mount->from,
            {kNone, text("/"), whole, 0, 0, propagation_bits(wish), kNone});
     if (spec_.mounts.empty()) return {};
+    init(Op::umask, 0, {0});
     root_ = b_.take();
     init(Op::open, 0, {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
                                             sys::OpenFlags::cloexec), root_});
@@ -89,6 +92,8 @@ Status Compiler::open_root() {
     init(Op::mount_setattr, root.from,
          {kNone, text("/"), whole, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
 
+  // What is made on the way has the mode it is asked for; the last step but a few sets the mask.
+  init(Op::umask, 0, {0});
   root_ = b_.take();
   if (in_place()) {
     init(Op::mount_setattr, root.from,
@@ -96,13 +101,12 @@ Status Compiler::open_root() {
     init(Op::open, root.from,
          {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
                                sys::OpenFlags::cloexec), root_});
-    init(Op::umask, 0, {0});
     return {};
   }
   if (root.overlay) {
     Overlay layers = *root.overlay;
     if (layers.lower.empty()) layers.lower = {root.path};
-    if (layers.lower == std::vector{root.path} && has_mounts_below(root.path))
+    if (layers.lower == std::vector{root.path} && has_mounts_below(root_path()))
       return overlay_by_entry(layers, root.from);
     const Result<Register> layered = overlay(layers, root.from);
     if (!layered) return std::unexpected(layered.error());
@@ -110,14 +114,19 @@ Status Compiler::open_root() {
     root_ = *layered;
   } else {
     init(Op::open_tree, root.from,
-         {kNone, text(root.path), sys::bits(kClone | sys::OpenTree::recursive), root_});
+         {kNone, text(root_path()), sys::bits(kClone | sys::OpenTree::recursive), root_});
     init(Op::mount_setattr, root.from,
          {root_, 0, kWholeTree, root.attributes, 0, propagation_bits(root.propagation), kNone});
   }
   init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
-  // What is made on the way has the mode it is asked for; the last step but a few sets the mask.
-  init(Op::umask, 0, {0});
   return {};
+}
+
+/// Root::path as mount points are told: absolute, without a slash at its end.
+std::string Compiler::root_path() const {
+  std::string path = host_path(spec_.root->path);
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
 }
 
 /// Whether an operation makes `inside` anew, or what it is in.
@@ -154,7 +163,7 @@ void Compiler::show_read_only(const std::string& path, const std::string& inside
 /// namespace. So where there are mounts below the root, the upper layer itself becomes the root,
 /// and each directory in it gets an overlay of its own; what has mounts below is shown read-only.
 Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
-  const std::string top = spec_.root->path == "/" ? "" : spec_.root->path;
+  const std::string top = root_path() == "/" ? "" : root_path();
   OverlayBase base = overlay_base(wish, from);
   init(Op::open_tree, from,
        {base.memory, text(base.memory == kNone ? base.upper : "upper"), sys::bits(kClone), root_});
@@ -162,7 +171,6 @@ Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
        {root_, 0, kEmptyPath, wish.attributes.set | sys::bits(sys::MountAttr::nodev), 0,
         propagation_bits(spec_.root->propagation), kNone});
   init(Op::move_mount, from, {root_, kNone, text("/"), kAttach});
-  init(Op::umask, 0, {0});
   for (const DirectoryEntry& entry : host_.root_entries) {
     const std::string inside = "/" + entry.name;
     const std::string path = top + inside;
@@ -181,7 +189,7 @@ Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
       else
         init(Op::mkdir, from, {text(work), kMode}).pass_over = EEXIST;
       b_.release(made);
-      const Register mount = overlay_mount(path, base.upper + inside, work, wish, from);
+      const Register mount = overlay_mount(escape_layer(path), base.upper + inside, work, wish, from);
       attach(mount, root_, inside, true, from);
       b_.release(mount);
     }
@@ -198,8 +206,8 @@ Compiler::OverlayBase Compiler::overlay_base(const Overlay& wish, Origin from) {
   if (!wish.upper.empty()) {
     for (const std::string* directory : {&wish.upper, &wish.work})
       if (host_.file(*directory).kind == FileKind::missing)
-        init(Op::mkdir, from, {text(*directory), kMode}).pass_over = EEXIST;
-    return {.upper = wish.upper, .work = wish.work};
+        init(Op::mkdir, from, {text(host_path(*directory)), kMode}).pass_over = EEXIST;
+    return {.upper = host_path(wish.upper), .work = host_path(wish.work)};
   }
   const std::pair<std::string, std::string> options[] = {{"mode", "0755"}};
   const Register memory = new_file_system("tmpfs", "isle", options, 0, from);
@@ -226,16 +234,21 @@ Result<Register> Compiler::overlay(const Overlay& wish, Origin from) {
   for (const std::string& layer : wish.lower) {
     const FileFact fact = host_.file(layer);
     if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer));
+      return refuse(from, fact.error, fmt::format("use \"{}\" as a layer of an overlay", layer),
+                    fact.why);
     if (!lower.empty()) lower += ':';
-    lower += escape_layer(layer);
+    lower += escape_layer(host_path(layer));
   }
   if (new_user() && !host_.overlay_in_user_namespace)
     return refuse(from, EPERM, "overlay in a user namespace: Linux 5.11 and later only",
                   "as root, --share user");
   const OverlayBase base = overlay_base(wish, from);
   const Register mount = overlay_mount(lower, base.upper, base.work, wish, from);
-  if (base.memory != kNone) b_.release(base.memory);
+  if (base.memory != kNone) {  // the overlay holds it, and nobody is to come upon it at "/"
+    init(Op::umount, from, {text("."), sys::bits(sys::UmountFlags::detach)});
+    if (!spec_.root) init(Op::chdir, from, {text(host_.cwd)});
+    b_.release(base.memory);
+  }
   return mount;
 }
 

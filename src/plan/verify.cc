@@ -14,9 +14,10 @@ namespace {
 /// What has happened so far, by actor; a child starts with what its parent had at the clone.
 struct Progress {
   std::bitset<kRegisters> written[kActors];
-  bool started[kActors] = {true, false, false, true};
+  bool started[kActors] = {true, false, false, false};  ///< (undo) by the guard.
   bool ended[kActors] = {};
   std::bitset<kPoints> posted[kActors];
+  int sent_fds = 0;  ///< Descriptors init has sent and the runtime has not taken.
 };
 
 std::unexpected<Error> bad(size_t index, const Plan& plan, std::string_view why) {
@@ -61,7 +62,7 @@ const char* order_problem(const Step& step, Progress& progress) {
   const bool is_runtime = step.actor == Actor::runtime;
   switch (step.op) {
     case Op::clone3: return is_runtime ? start(Actor::init) : "only the runtime clones";
-    case Op::guard: return is_runtime ? nullptr : "only the runtime starts the guard";
+    case Op::guard: return is_runtime ? start(Actor::undo) : "only the runtime starts the guard";
     case Op::spawn: return is_init ? start(Actor::command) : "only init spawns the command";
     case Op::reap:
       progress.ended[actor] = true;
@@ -70,10 +71,18 @@ const char* order_problem(const Step& step, Progress& progress) {
     case Op::execve:
       progress.ended[actor] = true;
       return is_runtime ? "the runtime does not execve" : nullptr;
+    case Op::send_fd:
+      ++progress.sent_fds;
+      return is_init ? nullptr : "only init hands descriptors to the runtime";
+    case Op::receive_fd:
+      if (!is_runtime) return "only the runtime takes descriptors";
+      return progress.sent_fds-- > 0 ? nullptr : "waits for what never comes";
     case Op::post:
+      if (!is_runtime && !is_init) return "only the runtime and init meet";
       progress.posted[actor].set(step.arg[0] % kPoints);
       return progress.started[static_cast<size_t>(Actor::init)] ? nullptr : "nobody to tell";
     case Op::await: {
+      if (!is_runtime && !is_init) return "only the runtime and init meet";
       const auto other = static_cast<size_t>(is_runtime ? Actor::init : Actor::runtime);
       return progress.posted[other][step.arg[0] % kPoints] ? nullptr : "waits for what never comes";
     }
@@ -131,6 +140,10 @@ Status verify(const Plan& plan) {
   if (view.header()->clone_step >= view.steps().size() ||
       view.steps()[view.header()->clone_step].op != Op::clone3)
     return fail(0, "plan: does not say where it clones");
+  for (const uint8_t number : {view.header()->console_register, view.header()->listener_register})
+    if (number != kNoRegister &&
+        (number >= kRegisters || !progress.written[static_cast<size_t>(Actor::runtime)][number]))
+      return fail(0, "plan: hands over a register that the runtime did not write");
   const Actor last = progress.started[static_cast<size_t>(Actor::command)] ? Actor::command
                                                                           : Actor::init;
   if (!progress.ended[static_cast<size_t>(last)]) return fail(0, "plan: executes nothing");

@@ -78,6 +78,7 @@ mode_t file_mode_mask() {
 }
 
 void look_at_caller(Host& host) {
+  host.pid = getpid();
   host.uid = geteuid();
   host.gid = getegid();
   host.groups = supplementary_groups();
@@ -149,9 +150,12 @@ Host probe_host(const Spec& spec) {
   if (wants_time_namespace(spec)) host.time_namespaces = access("/proc/self/ns/time", F_OK) == 0;
   if (probe::may_use_subids(spec, host.uid)) probe::look_up_subids(spec, host);
   probe::look_up_files(spec, host);
-  if (spec.root && spec.root->overlay)
+  if (spec.root && spec.root->overlay) {
     host.mount_points = probe::visible_mount_points(
         sys::parse_mountinfo(sys::read_text("/proc/self/mountinfo").value_or("")));
+    for (const std::string& point : host.mount_points)
+      host.files.try_emplace(point, probe::look_at(point));
+  }
   const std::vector<std::string> controllers = controllers_for(spec.resources);
   if (!controllers.empty() || !spec.resources.cgroup_name.empty())
     host.cgroup = cgroup::look_up(controllers, getpid());

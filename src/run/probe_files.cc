@@ -132,6 +132,8 @@ void look_up_files(const Spec& spec, Host& host) {
   for (const FsOperation& operation : spec.mounts) facts.add(operation);
   for (const NamespaceWish& wish : spec.namespaces) facts.add(wish.path);
   for (const KeepWish& keep : spec.keep) facts.add(keep.path);
+  for (const int fd : spec.process.pass_fds.value)
+    host.files.try_emplace(fmt::format("fd:{}", fd), look_at(fd));
 }
 
 std::vector<DirectoryEntry> list_directory(const std::string& path) {

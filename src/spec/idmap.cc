@@ -12,6 +12,32 @@ std::optional<uint32_t> translate(std::span<const IdMapping> map, uint32_t id,
   return std::nullopt;
 }
 
+/// `ranges` without `own`, without what an earlier one has, and within the ids there are.
+std::vector<SubIdRange> disjoint(uint32_t own, std::span<const SubIdRange> ranges) {
+  constexpr uint64_t kEnd = 0xffffffff;  // (uid_t)-1 is no id
+  std::vector<std::pair<uint64_t, uint64_t>> taken = {{own, uint64_t{own} + 1}};
+  std::vector<SubIdRange> result;
+  for (const SubIdRange& range : ranges) {
+    uint64_t start = range.start;
+    const uint64_t end = std::min(start + range.count, kEnd);
+    while (start < end) {
+      // The nearest taken interval that ends after `start`: over it, or up to it.
+      uint64_t stop = end;
+      uint64_t next = end;
+      for (const auto& [from, to] : taken)
+        if (to > start && from < stop) {
+          stop = std::max(from, start);
+          next = std::min(to, end);
+        }
+      if (stop > start)
+        result.push_back({static_cast<uint32_t>(start), static_cast<uint32_t>(stop - start)});
+      start = std::max(next, stop);
+    }
+    if (range.count > 0) taken.emplace_back(range.start, end);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string to_text(std::span<const IdMapping> map) {
@@ -33,6 +59,8 @@ std::optional<uint32_t> to_container(std::span<const IdMapping> map, uint32_t ho
 }
 
 IdMap map_around(uint32_t own, std::span<const SubIdRange> ranges) {
+  constexpr size_t kMostLines = 340;
+  constexpr uint64_t kEnd = 0xffffffff;
   IdMap map;
   uint64_t inside = 0;
   bool own_done = false;
@@ -40,19 +68,20 @@ IdMap map_around(uint32_t own, std::span<const SubIdRange> ranges) {
     map.push_back({own, own, 1});
     own_done = true;
   };
-  for (const SubIdRange& range : ranges) {
+  for (const SubIdRange& range : disjoint(own, ranges)) {
     uint32_t start = range.start;
-    uint32_t left = range.count;
-    while (left > 0) {
+    uint64_t left = range.count;
+    while (left > 0 && inside < kEnd && map.size() + 1 < kMostLines) {
       if (!own_done && inside == own) {
         add_own();
         ++inside;
+        continue;
       }
-      const uint64_t room = own_done ? left : std::min<uint64_t>(left, own - inside);
-      const auto size = static_cast<uint32_t>(room);
-      map.push_back({static_cast<uint32_t>(inside), start, size});
+      const uint64_t size = std::min(left, (own_done ? kEnd : own) - inside);
+      map.push_back(
+          {static_cast<uint32_t>(inside), start, static_cast<uint32_t>(size)});
       inside += size;
-      start += size;
+      start += static_cast<uint32_t>(size);
       left -= size;
     }
   }

@@ -53,7 +53,8 @@ void check_namespaces(const Spec& spec, Complaints& bad) {
   if (spec.hostname) needs(NamespaceType::uts, spec.hostname->from, "hostname");
   if (spec.domainname) needs(NamespaceType::uts, spec.domainname->from, "domainname");
   if (!spec.mounts.empty()) needs(NamespaceType::mount, spec.mounts.front().from, "mounts");
-  if (spec.root) needs(NamespaceType::mount, spec.root->from, "a root of its own");
+  if (spec.root && !spec.creates(NamespaceType::mount))
+    bad.add(spec.root->from, "a root of its own: needs a new mount namespace");
   for (const TimeOffset& offset : spec.time_offsets)
     if (!spec.creates(NamespaceType::time))
       bad.add(offset.from, "time offset: needs a new time namespace");
@@ -65,32 +66,37 @@ void check_namespaces(const Spec& spec, Complaints& bad) {
                                          kHostNameMax));
 }
 
+void check_lines(const IdMap& map, const char* name, Origin from, Complaints& bad) {
+  if (map.size() > kMostMappings) {
+    bad.add(from, fmt::format("{} map: {} lines; the kernel takes {}", name, map.size(),
+                              kMostMappings));
+    return;
+  }
+  const auto overlaps = [](uint64_t a, uint64_t b, uint64_t a_size, uint64_t b_size) {
+    return a < b + b_size && b < a + a_size;
+  };
+  for (size_t i = 0; i < map.size(); ++i) {
+    const IdMapping& a = map[i];
+    const uint64_t end = uint64_t{std::max(a.container_id, a.host_id)} + a.size;
+    if (a.size == 0 || end > kNoId)
+      bad.add(from, fmt::format("{} map {}:{}:{}: {}", name, a.container_id, a.host_id, a.size,
+                                a.size == 0 ? "has no ids" : "goes past 4294967294"));
+    for (size_t j = 0; j < i; ++j) {
+      const IdMapping& b = map[j];
+      if (overlaps(a.container_id, b.container_id, a.size, b.size) ||
+          overlaps(a.host_id, b.host_id, a.size, b.size))
+        bad.add(from, fmt::format("{} map: {}:{}:{} and {}:{}:{} overlap", name, b.container_id,
+                                  b.host_id, b.size, a.container_id, a.host_id, a.size));
+    }
+  }
+}
+
 void check_id_map(const Wish<IdMap>& wish, const char* name, const Spec& spec, Complaints& bad) {
   if (!wish) return;
   if (!spec.creates(NamespaceType::user))
     bad.add(wish->from, fmt::format("{} map: needs a new user namespace", name));
   if (wish->value.empty()) bad.add(wish->from, fmt::format("{} map: is empty", name));
-  if (wish->value.size() > kMostMappings)
-    bad.add(wish->from, fmt::format("{} map: {} lines; the kernel takes {}", name,
-                                    wish->value.size(), kMostMappings));
-  const auto overlaps = [](uint64_t a, uint64_t b, uint64_t a_size, uint64_t b_size) {
-    return a < b + b_size && b < a + a_size;
-  };
-  for (size_t i = 0; i < wish->value.size(); ++i) {
-    const IdMapping& a = wish->value[i];
-    const uint64_t end = uint64_t{std::max(a.container_id, a.host_id)} + a.size;
-    if (a.size == 0 || end > kNoId)
-      bad.add(wish->from, fmt::format("{} map {}:{}:{}: {}", name, a.container_id, a.host_id,
-                                      a.size, a.size == 0 ? "has no ids" : "goes past 4294967294"));
-    for (size_t j = 0; j < i; ++j) {
-      const IdMapping& b = wish->value[j];
-      if (overlaps(a.container_id, b.container_id, a.size, b.size) ||
-          overlaps(a.host_id, b.host_id, a.size, b.size))
-        bad.add(wish->from, fmt::format("{} map: {}:{}:{} and {}:{}:{} overlap", name,
-                                        b.container_id, b.host_id, b.size, a.container_id,
-                                        a.host_id, a.size));
-    }
-  }
+  check_lines(wish->value, name, wish->from, bad);
 }
 
 void check_inside_id(const Wish<uint32_t>& id, const Wish<IdMap>& map, const char* name,
@@ -141,28 +147,102 @@ void check_process(const Spec& spec, Complaints& bad) {
   }
 }
 
-void check_paths(const Spec& spec, Complaints& bad) {
-  for (const FsOperation& op : spec.mounts)
+void check_limits(const Resources& wish, Complaints& bad) {
+  if (wish.memory_swap_bytes && wish.memory_swap_bytes->value >= 0 &&
+      (!wish.memory_limit_bytes || wish.memory_limit_bytes->value < 0 ||
+       wish.memory_limit_bytes->value > wish.memory_swap_bytes->value))
+    bad.add(wish.memory_swap_bytes->from,
+            "memory and swap together: needs a memory limit that is not above it");
+  if ((!wish.cgroup_name.empty() && wish.cgroup_name.find('/') != std::string::npos) ||
+      wish.cgroup_name == "." || wish.cgroup_name == "..")
+    bad.add(0, fmt::format("cgroup \"{}\": must be one name", wish.cgroup_name));
+  for (const UnifiedValue& value : wish.unified)
+    if (value.file.find('/') != std::string::npos || value.file.find('.') == std::string::npos)
+      bad.add(value.from, fmt::format("\"{}\": is no file of a cgroup controller", value.file));
+}
+
+void check_mounts(const Spec& spec, Complaints& bad) {
+  for (const FsOperation& op : spec.mounts) {
     if (!op.destination.starts_with('/'))
       bad.add(op.from, fmt::format("destination \"{}\": must be absolute", op.destination));
+    if (const auto* bind = std::get_if<Bind>(&op.what)) {
+      check_lines(bind->uid_mappings, "uid", op.from, bad);
+      check_lines(bind->gid_mappings, "gid", op.from, bad);
+    } else if (const auto* overlay = std::get_if<Overlay>(&op.what)) {
+      if (overlay->lower.empty()) bad.add(op.from, "overlay: has no lower layer");
+      if (overlay->upper.empty() != overlay->work.empty())
+        bad.add(op.from, "overlay: upper and work go together");
+    } else if (const auto* device = std::get_if<MakeDevice>(&op.what)) {
+      constexpr mode_t kType = 0170000;
+      const mode_t type = device->mode & kType;
+      if (type != 0020000 && type != 0060000 && type != 0010000)
+        bad.add(op.from, fmt::format("device \"{}\": must be a character or block device or a FIFO",
+                                     op.destination));
+    }
+  }
 }
 
 /// A text with a NUL byte would end early in a system call: refused, never cut.
-void check_nul(const Spec& spec, Complaints& bad) {
-  const auto check = [&](const std::string& text, Origin from) {
-    if (text.find('\0') != std::string::npos)
-      bad.add(from, fmt::format("\"{}\": has a NUL byte in it", text.c_str()));
-  };
-  for (const std::string& arg : spec.process.args.value) check(arg, spec.process.args.from);
-  if (spec.process.env)
-    for (const std::string& entry : spec.process.env->value) check(entry, spec.process.env->from);
-  for (const FsOperation& op : spec.mounts) {
-    check(op.destination, op.from);
-    if (const auto* bind = std::get_if<Bind>(&op.what)) check(bind->source, op.from);
+class NulCheck {
+ public:
+  explicit NulCheck(Complaints& bad) : bad_(bad) {}
+  void operator()(std::string_view text, Origin from) {
+    if (text.find('\0') != std::string_view::npos)
+      bad_.add(from, fmt::format("\"{}\": has a NUL byte in it", text.substr(0, text.find('\0'))));
   }
+  void operator()(const std::vector<std::string>& texts, Origin from) {
+    for (const std::string& text : texts) (*this)(text, from);
+  }
+  template <class T>
+  void operator()(const Wish<T>& wish) {
+    if (wish) (*this)(wish->value, wish->from);
+  }
+  void operator()(const Overlay& overlay, Origin from) {
+    (*this)(overlay.lower, from);
+    (*this)(overlay.upper, from);
+    (*this)(overlay.work, from);
+  }
+  void operator()(const FsOperation& op) {
+    (*this)(op.destination, op.from);
+    if (const auto* bind = std::get_if<Bind>(&op.what)) (*this)(bind->source, op.from);
+    if (const auto* overlay = std::get_if<Overlay>(&op.what)) (*this)(*overlay, op.from);
+    if (const auto* link = std::get_if<MakeSymlink>(&op.what)) (*this)(link->target, op.from);
+    if (const auto* file = std::get_if<MakeFile>(&op.what)) (*this)(file->source, op.from);
+    if (const auto* fs = std::get_if<FileSystem>(&op.what)) {
+      (*this)(fs->type, op.from);
+      (*this)(fs->source, op.from);
+      for (const auto& [key, value] : fs->options) {
+        (*this)(key, op.from);
+        (*this)(value, op.from);
+      }
+    }
+  }
+
+ private:
+  Complaints& bad_;
+};
+
+void check_nul(const Spec& spec, Complaints& bad) {
+  NulCheck check(bad);
+  check(spec.process.args.value, spec.process.args.from);
+  check(spec.process.env);
+  for (const FsOperation& op : spec.mounts) check(op);
   if (spec.root) check(spec.root->path, spec.root->from);
-  for (const auto* wish : {&spec.hostname, &spec.domainname, &spec.process.cwd})
-    if (*wish) check((*wish)->value, (*wish)->from);
+  if (spec.root && spec.root->overlay) check(*spec.root->overlay, spec.root->from);
+  for (const auto* wish : {&spec.hostname, &spec.domainname, &spec.process.cwd,
+                           &spec.process.apparmor_profile, &spec.process.selinux_label})
+    check(*wish);
+  for (const NamespaceWish& wish : spec.namespaces) check(wish.path, wish.from);
+  for (const KeepWish& wish : spec.keep) check(wish.path, wish.from);
+  for (const auto& [key, value] : spec.sysctl) {
+    check(key, value.from);
+    check(value.value, value.from);
+  }
+  check(spec.resources.cgroup_name, 0);
+  for (const UnifiedValue& value : spec.resources.unified) {
+    check(value.file, value.from);
+    check(value.value, value.from);
+  }
 }
 
 }  // namespace
@@ -170,6 +250,8 @@ void check_nul(const Spec& spec, Complaints& bad) {
 Origin Spec::add_origin(std::string text) {
   const auto found = std::find(origins.begin(), origins.end(), text);
   if (found != origins.end()) return static_cast<Origin>(found - origins.begin());
+  constexpr size_t kMost = 0xffff;
+  if (origins.size() > kMost) return 0;
   origins.push_back(std::move(text));
   return static_cast<Origin>(origins.size() - 1);
 }
@@ -191,7 +273,8 @@ std::vector<Error> validate(const Spec& spec) {
   check_id_map(spec.uid_mappings, "uid", spec, bad);
   check_id_map(spec.gid_mappings, "gid", spec, bad);
   check_process(spec, bad);
-  check_paths(spec, bad);
+  check_mounts(spec, bad);
+  check_limits(spec.resources, bad);
   check_nul(spec, bad);
   return bad.take();
 }

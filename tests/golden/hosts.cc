@@ -42,6 +42,13 @@ Host common(int major, int minor) {
   host.cwd = "/srv";
   host.mount_points = {"/proc", "/sys",           "/dev",      "/etc/resolv.conf",
                        "/home", "/home/ann/disk", "/tree/data"};
+  host.root_entries = {{.name = "bin", .link = "usr/bin"},
+                       {.name = "dev", .is_directory = true, .mode = 0755},
+                       {.name = "etc", .is_directory = true, .mode = 0755},
+                       {.name = "home", .is_directory = true, .mode = 0755},
+                       {.name = "srv:x", .is_directory = true, .mode = 0750},
+                       {.name = "usr", .is_directory = true, .mode = 0755},
+                       {.name = "vmlinuz", .mode = 0600}};
   add_files(host);
   return host;
 }
