@@ -197,6 +197,9 @@ void Compiler::device_node(Register host_dev, Register dev, const char* name, ui
   }
   const Register node = b_.take();
   init(Op::open_tree, from, {host_dev, text(name), sys::bits(kClone), node});
+  if (in_place())  // the host's mount has by now the attributes of the root, nodev among them
+    init(Op::mount_setattr, from,
+         {node, 0, kEmptyPath, 0, sys::bits(sys::MountAttr::nodev), 0, kNone});
   attach(node, dev, name, false, from);
   b_.release(node);
 }
