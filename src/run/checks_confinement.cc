@@ -60,7 +60,9 @@ uint64_t tasks_of(uid_t uid) {
   uint64_t count = 0;
   const auto close = [](DIR* directory) { closedir(directory); };
   const std::unique_ptr<DIR, decltype(close)> directory(opendir("/proc"), close);
-  while (const dirent* entry = directory ? readdir(directory.get()) : nullptr) {
+  if (!directory) return 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
+  while (const dirent* entry = readdir(directory.get())) {
     if (!number(entry->d_name)) continue;
     const auto status = sys::read_text(fmt::format("/proc/{}/status", entry->d_name));
     if (!status) continue;
@@ -79,12 +81,12 @@ Finding pids_controller() {
        cgroup::hierarchies(sys::parse_mountinfo(*mounts), sys::parse_cgroup(*cgroups))) {
     for (std::string path = hierarchy.own; path.size() >= hierarchy.mount.size() && !path.empty();
          path.resize(path.rfind('/'))) {
-      const auto most = sys::read_text(path + "/pids.max");
-      const auto current = sys::read_text(path + "/pids.current");
-      if (most && current && number(*most) && number(*current).value_or(0) >= *number(*most))
-        return no(fmt::format("the cgroup {} may have {} processes and has {}", path,
-                              *number(*most), *number(*current)),
-                  "raise its pids.max or end some");
+      const auto most = number(sys::read_text(path + "/pids.max").value_or("max"));
+      const auto current = number(sys::read_text(path + "/pids.current").value_or(""));
+      if (most && current && *current >= *most)
+        return no(
+            fmt::format("the cgroup {} may have {} processes and has {}", path, *most, *current),
+            "raise its pids.max or end some");
     }
   }
   return yes();

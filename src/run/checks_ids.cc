@@ -38,6 +38,7 @@ Finding has_subids(uid_t uid, const std::string& prefix) {
 }
 
 Finding mapping_program(std::string_view program, const std::string& prefix) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it here
   const char* path_variable = std::getenv("PATH");
   const std::string search =
       std::string("/usr/bin:").append(path_variable != nullptr ? path_variable : "");

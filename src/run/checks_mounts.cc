@@ -34,7 +34,7 @@ bool is_below(std::string_view path, std::string_view ancestor) {
 
 // Whether modules.dep or modules.builtin of the running kernel lists TYPE.ko.
 bool has_module(std::string_view type, const std::string& prefix) {
-  utsname name;
+  utsname name{};
   if (uname(&name) != 0) return false;
   const auto list = sys::read_text(
       fmt::format("{}/lib/modules/{}/modules.dep", prefix, static_cast<const char*>(name.release)));

@@ -27,7 +27,7 @@ std::optional<uint64_t> number_in(const std::string& path) {
 }
 
 std::string link_text(const std::string& path) {
-  std::array<char, 256> buffer;
+  std::array<char, 256> buffer{};
   const ssize_t size = readlink(path.c_str(), buffer.data(), buffer.size());
   return size <= 0 ? std::string{} : std::string(buffer.data(), static_cast<size_t>(size));
 }
@@ -92,6 +92,7 @@ uint64_t namespaces_in_use(NamespaceType type, uid_t uid, const std::string& pre
   const auto close = [](DIR* directory) { closedir(directory); };
   const std::unique_ptr<DIR, decltype(close)> directory(opendir(proc.c_str()), close);
   if (!directory) return 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = readdir(directory.get())) {
     if (!is_number(entry->d_name)) continue;
     const std::string process = fmt::format("{}/{}", proc, entry->d_name);

@@ -26,7 +26,7 @@ constexpr uint32_t kSearch = 1;  // x of a directory, as in rwx
 constexpr int kMostLinks = 40;   // MAXSYMLINKS of the kernel
 
 std::string target_of(const std::string& link) {
-  std::array<char, PATH_MAX> buffer;
+  std::array<char, PATH_MAX> buffer{};
   const ssize_t size = readlink(link.c_str(), buffer.data(), buffer.size());
   return size <= 0 ? std::string{} : std::string(buffer.data(), static_cast<size_t>(size));
 }

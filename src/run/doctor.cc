@@ -29,7 +29,7 @@ using checks::partly;
 using checks::yes;
 
 KernelVersion kernel() {
-  utsname name;
+  utsname name{};
   return uname(&name) == 0 ? probe::parse_kernel_version(name.release) : KernelVersion{};
 }
 
@@ -218,6 +218,7 @@ Finding tun() {
 }
 
 std::string in_path(std::string_view program) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it here
   const char* path = std::getenv("PATH");
   for (std::string_view rest = path == nullptr ? "/usr/bin:/bin" : path; !rest.empty();) {
     std::string candidate = fmt::format("{}/{}", sys::next_part(rest, ':'), program);

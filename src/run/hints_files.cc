@@ -133,7 +133,6 @@ std::string cgroup_refused(const FailedStep& failed) {
   if (!looks_like_cgroup(path)) return {};
   const size_t slash = path.rfind('/');
   const std::string file = path.substr(slash + 1);
-  const std::string directory = path.substr(0, slash);
   if (file == "cgroup.subtree_control") {
     controllers = sys::words(failed.text(1));
     for (std::string& name : controllers)

@@ -46,7 +46,7 @@ std::string masked_file_system(const FailedStep& failed) {
   if (type != "proc" && type != "sysfs") return {};
   const bool said = failed.log().find("too revealing") != std::string_view::npos;
   if (!in_new_userns(failed) && !said) return {};
-  const std::string hint = checks::not_covered(type == "proc" ? "/proc" : "/sys").hint();
+  std::string hint = checks::not_covered(type == "proc" ? "/proc" : "/sys").hint();
   if (!hint.empty() || !said) return hint;
   return fmt::format(
       "the kernel gives a user namespace no {} that shows more than the one mounted "

@@ -57,9 +57,8 @@ std::string about_mount(const FailedStep& failed) {
     return fmt::format("bind \"{}\"{}", story.source, where);
   }
   if (story.type.empty()) return failed.plan().step_text(failed.index());
-  const std::string mount =
-      fmt::format("mount \"{}\"{} type \"{}\"", story.source.empty() ? "none" : story.source, where,
-                  story.type);
+  std::string mount = fmt::format(R"(mount "{}"{} type "{}")",
+                                  story.source.empty() ? "none" : story.source, where, story.type);
   if (failed.op() == Op::fsconfig_string)
     return fmt::format("{}: option \"{}={}\"", mount, failed.text(1), failed.text(2));
   if (failed.op() == Op::fsconfig_flag)
@@ -80,7 +79,7 @@ std::string about_write(const std::string& path, const std::string& value) {
     std::ranges::replace(key, '/', '.');
     return fmt::format("set sysctl {}={}", key, shown);
   }
-  return fmt::format("write \"{}\" to \"{}\"", shown, path);
+  return fmt::format(R"(write "{}" to "{}")", shown, path);
 }
 
 std::string map_by_program(const FailedStep& failed) {
@@ -109,7 +108,7 @@ std::string about_path(const FailedStep& failed) {
     case Op::make_file_in:
       return fmt::format("make the file \"{}\"", failed.text(1));
     case Op::symlink_in:
-      return fmt::format("make the symbolic link \"{}\" to \"{}\"", failed.text(1), failed.text(2));
+      return fmt::format(R"(make the symbolic link "{}" to "{}")", failed.text(1), failed.text(2));
     case Op::mknod_in:
       return fmt::format("make the device \"{}\"", failed.text(1));
     case Op::copy_in:

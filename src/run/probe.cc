@@ -24,7 +24,7 @@ using probe::controllers_for;
 constexpr std::string_view kInitialUserNamespace = "user:[4026531837]";
 
 void look_at_user_namespace(Host& host) {
-  std::array<char, 64> target;
+  std::array<char, 64> target{};
   const ssize_t size = readlink("/proc/self/ns/user", target.data(), target.size());
   if (size < 0) {
     // With a /proc but without this link, the kernel has no user namespaces.
@@ -39,7 +39,7 @@ void look_at_user_namespace(Host& host) {
 }
 
 std::vector<uint32_t> supplementary_groups() {
-  std::array<gid_t, 64> few;
+  std::array<gid_t, 64> few{};
   const int count = getgroups(static_cast<int>(few.size()), few.data());
   if (count >= 0) return {few.begin(), few.begin() + count};
   std::vector<gid_t> many(NGROUPS_MAX);
@@ -62,7 +62,7 @@ uint64_t last_capability() {
 }
 
 std::string working_directory() {
-  std::array<char, PATH_MAX> buffer;
+  std::array<char, PATH_MAX> buffer{};
   // "(unreachable)/..." where it lies outside of the caller's root.
   if (getcwd(buffer.data(), buffer.size()) == nullptr || buffer[0] != '/') return "/";
   return buffer.data();
@@ -101,8 +101,8 @@ namespace probe {
 
 KernelVersion parse_kernel_version(std::string_view release) {
   KernelVersion version;
-  const char* end = release.data() + release.size();
-  const auto [dot, error] = std::from_chars(release.data(), end, version.major);
+  const char* const end = release.data() + release.size();
+  const auto [dot, error] = std::from_chars(&*release.begin(), end, version.major);
   if (error != std::errc{} || dot == end || *dot != '.') return {};
   if (std::from_chars(dot + 1, end, version.minor).ec != std::errc{}) return {};
   return version;
@@ -142,7 +142,7 @@ std::vector<std::string> controllers_for(const Resources& resources) {
 
 Host probe_host(const Spec& spec) {
   Host host;
-  utsname name;
+  utsname name{};
   if (uname(&name) == 0) host.kernel = probe::parse_kernel_version(name.release);
   probe::set_features(host);
   look_at_caller(host);
