@@ -183,14 +183,20 @@ function(isle_bench_programs folder)
   endforeach()
 endfunction()
 
-# isle_fuzzers(FOLDER): a libFuzzer program a file.
+# isle_fuzzers(FOLDER): a libFuzzer program a file. They may use the command's translation of its arguments, and the
+# machines that golden plans are made for.
 function(isle_fuzzers folder)
   isle_sources(sources ${folder})
+  add_library(isle_fuzz_parts STATIC
+    "${CMAKE_SOURCE_DIR}/tests/golden/hosts.cc" "${CMAKE_SOURCE_DIR}/tests/golden/cases.cc"
+    $<TARGET_OBJECTS:isle_isle_parts>)
+  target_include_directories(isle_fuzz_parts PUBLIC "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(isle_fuzz_parts PUBLIC isle_static isle_hosted isle_third_party)
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM stem)
     add_executable(fuzz_${stem} ${source})
     set_target_properties(fuzz_${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
-    target_link_libraries(fuzz_${stem} PRIVATE isle_static isle_hosted isle_third_party)
+    target_link_libraries(fuzz_${stem} PRIVATE isle_fuzz_parts)
     target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
   endforeach()
 endfunction()
