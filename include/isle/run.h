@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -42,6 +43,9 @@ struct LaunchOptions {
   /// plans that join namespaces before the clone or keep a pid 1 of isle's own.
   enum class Carrier { helper, direct } carrier = Carrier::helper;
   bool record_times = false;
+  /// Descriptors of the caller that are the command's 0, 1 and 2. Where it is another than that
+  /// number itself it must be above 2, and the carrier is the helper then.
+  std::array<int, 3> stdio = {0, 1, 2};
   /// The signal mask the command starts with (bit n-1 is signal n); by default the calling
   /// thread's.
   std::optional<uint64_t> signal_mask;
@@ -72,6 +76,10 @@ class Process {
   /// Errors: ECHILD somebody else reaped it; what could not be undone.
   Result<ExitStatus> wait();
 
+  /// Leaves the process to itself: this object's end no longer kills it. Its pid. What the plan
+  /// undoes at the end is undone now, so this is for plans that have nothing to undo then.
+  pid_t release() &&;
+
   /// Times of the steps, where they were recorded.
   [[nodiscard]] std::vector<StepTime> step_times() const;
 
@@ -86,6 +94,11 @@ class Process {
 /// Carries `plan` out up to the command's execve. Errors: what failed, by step, with who asked for
 /// it and a hint; then nothing is left behind.
 [[nodiscard]] Result<Process> launch(const Plan& plan, const LaunchOptions& options = {});
+
+/// Lets the process that waits at `socket_path` for its start (ProcessWish::start_socket) execute
+/// its command; `plan` is the one it was launched with. Errors: ENOENT, ECONNREFUSED nobody waits
+/// there; what kept the command from being executed, by step.
+[[nodiscard]] Status start_waiting(const std::string& socket_path, const Plan& plan);
 
 /// compile() on this machine, launch().
 [[nodiscard]] Result<Process> spawn(const Spec& spec, const LaunchOptions& options = {});

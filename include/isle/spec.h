@@ -255,6 +255,9 @@ struct ProcessWish {
   Asked<bool> die_with_parent;
   /// A small pid 1 that forwards signals and reaps orphans; the command is its child.
   Asked<bool> init;
+  /// A listening socket of the caller's (AF_UNIX, SOCK_SEQPACKET). The launch ends when all is set up
+  /// but the execve; that comes when start_waiting() connects (OCI create and start).
+  Wish<int> start_socket;
   /// Descriptors of the caller that stay open in the command, under their own numbers; 0 to 2 do
   /// in any case.
   Asked<std::vector<int>> pass_fds;
@@ -272,6 +275,8 @@ struct UnifiedValue {
 struct Resources {
   /// Name of the new cgroup below the one isle may use; empty: no cgroup is made.
   std::string cgroup_name;
+  /// The cgroup stays when the command ends, for the caller to remove; a failed launch removes it.
+  bool keep_cgroup = false;
   Wish<int64_t> memory_limit_bytes;  ///< -1: no limit.
   Wish<int64_t> memory_swap_bytes;   ///< Memory and swap together, as the runtime-spec counts.
   Wish<int64_t> cpu_quota_us;

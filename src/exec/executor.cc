@@ -134,7 +134,8 @@ long start_init(Context& context, const Step& step, std::uint32_t index) noexcep
 
 /// Notes what came from init; true where it was its failure.
 bool note(Context& context, const Message& message) noexcept {
-  if (message.kind == Message::Kind::executing) context.started = true;
+  if (message.kind == Message::Kind::executing || message.kind == Message::Kind::created)
+    context.started = true;
   if (message.kind != Message::Kind::failed) return false;
   context.failure = message;
   context.failed = context.child_failed = true;
@@ -169,6 +170,22 @@ long check_alive(const Context& context) noexcept {
   return (poll.revents & sys::kPollHup) != 0 ? -ESRCH : 0;
 }
 
+/// Lets the runtime go, and waits for whoever starts the command: that one is told what comes of
+/// it, as the runtime would have been.
+long await_start(Context& context, const Step& step) noexcept {
+  Message message;
+  message.kind = Message::Kind::created;
+  if (const int sent = send(context.channel, message); sent < 0) return sent;
+  sys::close(context.channel);
+  context.channel = -1;
+  int peer = -EINTR;
+  while (peer == -EINTR)
+    peer = sys::accept4(context.in(step.arg[0]), nullptr, nullptr, sys::FdFlags::cloexec);
+  if (peer < 0) return peer;
+  context.channel = peer;
+  return 0;
+}
+
 /// Signals are blocked from before there is a child to wait for, so that the first SIGCHLD stays
 /// pending; the child's mask is set before its execve.
 long start_command(Context& context, std::uint32_t index) noexcept {
@@ -199,6 +216,24 @@ long start_command(Context& context, std::uint32_t index) noexcept {
       sys::exit_group(killed_by != 0 ? 128 + killed_by : (status >> 8) & 0xff);
     }
   }
+}
+
+/// -ENOENT, or -EACCES where one is there that may not be executed.
+long expect_command(Context& context, const Step& step) noexcept {
+  long result = -ENOENT;
+  const char* candidate = context.text(step.arg[0]);
+  for (std::uint32_t i = 0; i < plan::high(step.arg[0]); ++i) {
+    const int error = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok,
+                                      sys::AtFlags::eaccess);
+    if (error == 0) return 0;
+    if (error != -ENOENT && error != -ENOTDIR) {
+      result = error;
+      if (context.failure.detail == 0) context.failure.detail = i + 1;
+    }
+    while (*candidate++ != '\0') {
+    }
+  }
+  return result;
 }
 
 /// Tries the candidates in order, as execvp(3) does, but never hands a file to a shell.
@@ -257,8 +292,10 @@ long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
       return await_message(context, Message::Kind::reached,
                            static_cast<plan::Point>(step.arg[0]), &fd);
     case Op::alive: return check_alive(context);
+    case Op::await_start: return await_start(context, step);
     case Op::spawn: return start_command(context, index);
     case Op::reap: reap(context);
+    case Op::expect_command: return expect_command(context, step);
     case Op::execve: return execute(context, step);
     case Op::send_fd: {
       Message message;

@@ -44,8 +44,10 @@ int receive(int socket, Message* message, int* fd, bool wait) noexcept {
   header.msg_controllen = sizeof control;
   auto flags = sys::MsgFlags::cmsg_cloexec;
   if (!wait) flags |= sys::MsgFlags::dontwait;
+  // An end that closes with messages it has not read makes that our error, once; what it had sent
+  // itself is still there (kernel: unix_release_sock()).
   long got = -EINTR;
-  while (got == -EINTR) got = sys::recvmsg(socket, &header, flags);
+  while (got == -EINTR || got == -ECONNRESET) got = sys::recvmsg(socket, &header, flags);
   *fd = header.msg_controllen >= kControlBytes ? control.fd : -1;
   if (got <= 0) return static_cast<int>(got);
   const bool whole = static_cast<std::size_t>(got) >= sizeof *message - kMostLog &&

@@ -13,6 +13,7 @@ struct Message {
     reached,    ///< A rendezvous: `point`.
     failed,     ///< A step failed: `step`, `error`, `detail`, `log`.
     executing,  ///< All is set up; execve comes next.
+    created,    ///< All is set up; init waits to be started.
     fd,         ///< Carries a descriptor.
   } kind{};
   plan::Point point{};

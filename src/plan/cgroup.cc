@@ -74,6 +74,10 @@ std::vector<Write> writes_for(const Resources& wish, bool v2) {
 
 }  // namespace
 
+uint8_t Compiler::undo_flags() const {
+  return spec_.resources.keep_cgroup ? uint8_t{kOnFailureOnly} : uint8_t{0};
+}
+
 Status Compiler::make_cgroup() {
   const Resources& wish = spec_.resources;
   for (const Asked<std::string>& directory : wish.join) attach_directories_.push_back(directory.value);
@@ -113,7 +117,7 @@ Status Compiler::cgroup_v1(const Resources& wish) {
     if (!contains(attach_directories_, directory)) {
       need_guard(write.from);
       runtime(Op::mkdir, write.from, {text(directory), kMode});
-      undo(Op::remove_cgroup, write.from, {text(directory)});
+      undo(Op::remove_cgroup, write.from, {text(directory)}).flags = undo_flags();
       attach_directories_.push_back(directory);
     }
     runtime(Op::write_file, write.from,
@@ -168,7 +172,7 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   need_guard(from);
   const std::string directory = facts.v2_parent + "/" + wish.cgroup_name;
   runtime(Op::mkdir, from, {text(directory), kMode});
-  undo(Op::remove_cgroup, from, {text(directory)});
+  undo(Op::remove_cgroup, from, {text(directory)}).flags = undo_flags();
   for (const Write& write : writes)
     runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
   cgroup_ = b_.take();

@@ -108,6 +108,7 @@ class Compiler {
 
   // cgroup.cc
   Status make_cgroup();
+  [[nodiscard]] uint8_t undo_flags() const;
   void attach_runtime();
   void attach_cgroup();
   Status cgroup_v1(const Resources& wish);
@@ -120,6 +121,8 @@ class Compiler {
   void privileges(Actor actor);
   void descriptors(Actor actor);
   void working_directory(Actor actor);
+  void load_filter(Actor actor);
+  [[nodiscard]] std::vector<std::string> command_paths() const;
   void execute(Actor actor);
   [[nodiscard]] uint64_t target_capabilities() const;
 
@@ -161,6 +164,7 @@ class Compiler {
   Register cgroup_ = kNone;     ///< v2 directory to clone into.
   Register root_fd_ = kNone;    ///< Spec::root_fd, Spec::cwd_fd
   Register cwd_fd_ = kNone;
+  Register start_ = kNone;      ///< ProcessWish::start_socket
   Register proc_ = kNone;       ///< The host's /proc, where something writes to it later.
   Register console_ = kNone;    ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;

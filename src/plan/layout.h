@@ -19,7 +19,7 @@ inline constexpr int kActors = 4;
 /// One primitive each. The table in ops.cc gives each its name and its arguments.
 enum class Op : uint8_t {
   // control
-  guard, clone3, post, await, alive, spawn, reap, execve,
+  guard, clone3, post, await, alive, await_start, spawn, reap, expect_command, execve,
   // descriptors and paths
   use_fd, open, open_in, make_dir_in, make_file_in, symlink_in, mknod_in, copy_in, write_in, chown,
   expect_fs, dup2, close_range, send_fd, receive_fd,

@@ -44,12 +44,12 @@ sys::CloneFlags Compiler::clone_flags() const {
   return flags;
 }
 
-/// Not where init stays what it is (it unmaps the plan), nor where it joins a time namespace
+/// Not where init stays what it is (it unmaps the plan) or outlives the runtime, nor where it joins a time namespace
 /// (kernel: timens_install() wants the only user of its memory).
 bool Compiler::shares_memory() const {
   const bool joins_time = creates(NamespaceType::time) ? !host_.exec_enters_time_namespace
                                                        : spec_.find(NamespaceType::time) != nullptr;
-  return !spec_.process.init.value && !joins_time;
+  return !spec_.process.init.value && !spec_.process.start_socket && !joins_time;
 }
 
 /// A pid namespace is entered by children only, so whoever clones has to join it. With a user
@@ -99,6 +99,7 @@ Status Compiler::open_joins() {
   };
   take_fd(spec_.root_fd, root_fd_);
   take_fd(spec_.cwd_fd, cwd_fd_);
+  take_fd(spec_.process.start_socket, start_);
   return {};
 }
 

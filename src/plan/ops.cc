@@ -14,8 +14,12 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::post, "post", {point}, "tells the other side that this point is reached"},
     {Op::await, "await", {point}, "waits until the other side has reached this point"},
     {Op::alive, "alive", {}, "ends here if the runtime has died meanwhile"},
+    {Op::await_start, "await_start", {in},
+     "set up: the launch ends here, and goes on for who connects to this socket"},
     {Op::spawn, "spawn", {}, "the command's process, child of init"},
     {Op::reap, "reap", {}, "forwards signals, reaps orphans, ends as the command ends"},
+    {Op::expect_command, "expect_command", {list, list},
+     "refuses where none of the candidate paths could be executed"},
     {Op::execve, "execve", {list, list, list, scratch},
      "the first of the candidate paths that exists, with these arguments and this environment"},
 

@@ -124,8 +124,31 @@ Status Compiler::finish_process(Actor actor) {
            {wish.umask ? wish.umask->value : host_.umask});
   working_directory(actor);
   descriptors(actor);
+  if (start_ != kNone) {
+    // What can be found out before is told to whoever creates, not to whoever starts.
+    const std::vector<std::string> paths = command_paths();
+    b_.add(actor, Op::expect_command, wish.args.from, {b_.list(paths), b_.list(wish.args.value)});
+    b_.add(actor, Op::await_start, wish.start_socket->from, {start_});
+  }
+  if (wish.no_new_privileges.value) load_filter(actor);  // as near to the execve as can be
   execute(actor);
   return {};
+}
+
+void Compiler::load_filter(Actor actor) {
+  const ProcessWish& wish = spec_.process;
+  if (!wish.seccomp) return;
+  const Seccomp& filter = wish.seccomp->value;
+  b_.add(actor, Op::seccomp, wish.seccomp->from,
+         {b_.blob(filter.instructions.data(), filter.instructions.size() * sizeof(uint64_t)),
+          filter.flags, kNone});
+}
+
+/// Where the command may be, in the order they are tried.
+std::vector<std::string> Compiler::command_paths() const {
+  const ProcessWish& wish = spec_.process;
+  const std::vector<std::string>& environment = wish.env ? wish.env->value : host_.environment;
+  return candidates(wish.args.value.front(), value_of(environment, "PATH"));
 }
 
 void Compiler::privileges(Actor actor) {
@@ -140,15 +163,8 @@ void Compiler::privileges(Actor actor) {
           "exec " + wish.apparmor_profile->value);
   if (wish.selinux_label) label(wish.selinux_label, "self/attr/exec", wish.selinux_label->value);
 
-  const auto load_filter = [&] {
-    if (!wish.seccomp) return;
-    const Seccomp& filter = wish.seccomp->value;
-    b_.add(actor, Op::seccomp, wish.seccomp->from,
-           {b_.blob(filter.instructions.data(), filter.instructions.size() * sizeof(uint64_t)),
-            filter.flags, kNone});
-  };
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there.
-  if (!wish.no_new_privileges.value) load_filter();
+  if (!wish.no_new_privileges.value) load_filter(actor);
   if (wish.capabilities)
     b_.add(actor, Op::drop_bounding, wish.capabilities->from, {wish.capabilities->value.bounding});
   set_identity(actor);
@@ -166,7 +182,6 @@ void Compiler::privileges(Actor actor) {
   }
   if (wish.no_new_privileges.value) {
     b_.add(actor, Op::prctl, wish.no_new_privileges.from, {number(sys::Prctl::set_no_new_privs), 1});
-    load_filter();
   }
 }
 
@@ -205,7 +220,7 @@ void Compiler::execute(Actor actor) {
   const ProcessWish& wish = spec_.process;
   const std::vector<std::string>& environment = wish.env ? wish.env->value : host_.environment;
   const std::vector<std::string>& args = wish.args.value;
-  const std::vector<std::string> paths = candidates(args.front(), value_of(environment, "PATH"));
+  const std::vector<std::string> paths = command_paths();
   const uint64_t path_list = b_.list(paths);
   const uint64_t arg_list = b_.list(args);
   const uint64_t env_list = b_.list(environment);

@@ -60,11 +60,14 @@ int image() {
   return fd;
 }
 
+constexpr int kStandardFds = 3;
+
 /// What the vforked child needs; it may not allocate.
 struct Start {
   int image;
   const int* keep;
   size_t keep_count;
+  const int* stdio;
   const char* const* argv;
   uint64_t mask;
   int error;
@@ -75,6 +78,14 @@ int child_main(void* argument) {
   auto& start = *static_cast<Start*>(argument);
   for (size_t i = 0; i < start.keep_count; ++i) {
     const int result = sys::fcntl(start.keep[i], sys::Fcntl::setfd, 0);
+    if (result < 0) {
+      start.error = -result;
+      sys::exit_group(1);
+    }
+  }
+  for (int number = 0; number < kStandardFds; ++number) {
+    const int source = start.stdio[number];
+    const int result = source == number ? 0 : sys::dup3(source, number, sys::FdFlags::none);
     if (result < 0) {
       start.error = -result;
       sys::exit_group(1);
@@ -132,7 +143,8 @@ bool receive_outcome(int socket, exec::Outcome& outcome) {
 }  // namespace
 
 Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
-                                    std::span<const int> keep, uint64_t signal_mask) {
+                                    std::span<const int> keep, const std::array<int, 3>& stdio,
+                                    uint64_t signal_mask) {
   const int program = image();
   if (program < 0)
     return fail(-program, "start isle-exec: neither a memory file nor " ISLE_EXEC_INSTALLED
@@ -152,7 +164,7 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
   inherited.push_back(theirs.get());
   if (guard_read) inherited.push_back(guard_read.get());
 
-  Start start{program, inherited.data(), inherited.size(), argv, signal_mask, 0};
+  Start start{program, inherited.data(), inherited.size(), stdio.data(), argv, signal_mask, 0};
   const Result<pid_t> pid = vfork_helper(start);
   if (!pid) return std::unexpected(pid.error());
   theirs.reset();

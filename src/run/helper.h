@@ -2,6 +2,7 @@
 // whatever the program's size and threads are.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -12,9 +13,11 @@
 namespace isle {
 
 /// Has isle-exec carry out the plan in `arena`, a memfd. `keep` are descriptors of the caller that
-/// the plan uses by number. Outcome's descriptors are owned by the caller afterwards, its processes
+/// the plan uses by number, `stdio` those that become its 0 to 2. Outcome's descriptors are owned by the caller afterwards, its processes
 /// are the caller's children. Errors: what kept isle-exec itself from starting or answering.
 [[nodiscard]] Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
-                                                  std::span<const int> keep, uint64_t signal_mask);
+                                                  std::span<const int> keep,
+                                                  const std::array<int, 3>& stdio,
+                                                  uint64_t signal_mask);
 
 }  // namespace isle

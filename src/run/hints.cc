@@ -104,6 +104,8 @@ constexpr Row kRows[] = {
 
     {Op::execve, ENOENT, command_missing},
     {Op::execve, kAny, command_not_executable},
+    {Op::expect_command, ENOENT, command_missing},
+    {Op::expect_command, kAny, command_not_executable},
 
     {Op::prlimit, EPERM, limit_above_hard},
     {Op::write_child, EACCES, oom_score_below},

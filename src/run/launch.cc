@@ -1,5 +1,7 @@
 // From a plan to a process: who carries it out, what is left to do when that went wrong, and the
 // process's own end. See exec/executor.h for what happens in between.
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include "exec/executor.h"
+#include "exec/message.h"
 #include "isle/run.h"
 #include "plan/view.h"
 #include "run/arena.h"
@@ -123,7 +126,8 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
                                 const Process::State& state, BorrowedFd guard_read) {
   const uint64_t mask = options.signal_mask.value_or(current_mask());
   if (options.carrier == LaunchOptions::Carrier::helper)
-    return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), mask);
+    return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), options.stdio,
+                         mask);
   exec::Launch launch;
   launch.plan = state.arena.header();
   launch.guard_read = guard_read.get();
@@ -186,6 +190,13 @@ Process::~Process() {
   delete state_;
 }
 
+pid_t Process::release() && {
+  const pid_t pid = state_->pid;
+  state_->waited = true;
+  (void)end_guard(*state_, true);
+  return pid;
+}
+
 pid_t Process::host_pid() const { return state_->pid; }
 BorrowedFd Process::pidfd() const { return state_->pidfd.borrow(); }
 BorrowedFd Process::console() const { return state_->console.borrow(); }
@@ -239,7 +250,8 @@ Result<ExitStatus> Process::wait() {
 Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   if (Status status = verify(plan); !status) return std::unexpected(status.error());
   LaunchOptions settled = options;
-  if (needs_helper(plan)) settled.carrier = LaunchOptions::Carrier::helper;
+  if (needs_helper(plan) || settled.stdio != LaunchOptions{}.stdio)
+    settled.carrier = LaunchOptions::Carrier::helper;
 
   // From here on Process's destructor cleans up.
   Process process(new Process::State);
@@ -261,7 +273,6 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
     state.guard_pipe.reset(pipe[1]);
   }
   const Result<exec::Outcome> result = carry_out(plan, settled, state, guard_read.borrow());
-  guard_read.reset();
   if (!result) {
     end_orphans(state);
     return std::unexpected(result.error());
@@ -284,11 +295,39 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   }
   state.stack.reset();  // the child has memory of its own since its execve
   state.waited = false;
-  if (state.guard_pipe) {
+  if (state.guard_pipe) {  // with a read end of our own open, so that a dead guard is no SIGPIPE
     constexpr char kStarted = 1;
     sys::write(state.guard_pipe.get(), &kStarted, 1);
   }
   return process;
+}
+
+Status start_waiting(const std::string& socket_path, const Plan& plan) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_path.size() >= sizeof address.sun_path)
+    return fail(ENAMETOOLONG, "start: the socket \"" + socket_path + "\"");
+  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
+  const Fd peer(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!peer) return fail(errno, "start: make a socket");
+  if (::connect(peer.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    return fail(errno, "start: connect to \"" + socket_path + "\"");
+  exec::Message message;
+  int fd = -1;
+  bool executing = false;
+  int got = 0;
+  while ((got = exec::receive(peer.get(), &message, &fd)) == 1) {
+    if (fd >= 0) sys::close(fd);
+    if (message.kind == exec::Message::Kind::failed)
+      return std::unexpected(
+          explain(plan, StepFailure{.step = message.step,
+                                    .error = message.error,
+                                    .detail = message.detail,
+                                    .log = std::string(message.log, message.log_size)}));
+    executing = executing || message.kind == exec::Message::Kind::executing;
+  }
+  if (!executing) return fail(got < 0 ? -got : ESRCH, "start: the process ended before its command");
+  return {};
 }
 
 Result<Process> spawn(const Spec& spec, const LaunchOptions& options) {
@@ -307,7 +346,9 @@ int failure_status(const Plan& plan, const Error& error) {
   constexpr int kNotFound = 127;
   constexpr int kCannotExecute = 126;
   constexpr int kFailed = 125;
-  if (error.step < 0 || plan.step_op(static_cast<size_t>(error.step)) != "execve") return kFailed;
+  if (error.step < 0) return kFailed;
+  const std::string_view op = plan.step_op(static_cast<size_t>(error.step));
+  if (op != "execve" && op != "expect_command") return kFailed;
   return error.code == ENOENT || error.code == ENOTDIR ? kNotFound : kCannotExecute;
 }
 

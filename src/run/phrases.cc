@@ -205,6 +205,7 @@ std::string phrase(const FailedStep& failed) {
       return about_mount(failed);
     case Op::map_program:
       return map_by_program(failed);
+    case Op::expect_command:
     case Op::execve:
       return command(failed);
     default:
