@@ -1,5 +1,7 @@
 #include "run/failed_step.h"
 
+#include <fmt/format.h>
+
 #include "plan/ops.h"
 #include "sys/proc_files.h"
 
@@ -136,6 +138,18 @@ std::string FailedStep::destination_of(const Step& mounted) const {
   return moved == nullptr ? std::string{} : place_of_move(*moved);
 }
 
+// The path an open_tree copies from, where it goes by descriptor that one's with it.
+std::string FailedStep::source_of(const Step& open_tree) const {
+  const std::string path = text(open_tree, 1);
+  if (path.starts_with('/') || open_tree.arg[0] == plan::kNoRegister) return path;
+  const Step* opened = writer(open_tree.arg[0], index_of(&open_tree));
+  if (opened != nullptr && opened->op == Op::use_fd)
+    return fmt::format("fd:{}{}{}", opened->arg[0], path.empty() ? "" : "/", path);
+  const std::string directory = directory_of(open_tree.arg[0], index_of(&open_tree));
+  if (path.empty()) return directory;
+  return directory == "/" ? "/" + path : directory + "/" + path;
+}
+
 std::string FailedStep::place_of_move(const Step& moved) const {
   if (moved.arg[1] == plan::kNoRegister) return text(moved, 2);
   return directory_of(moved.arg[1], index_of(&moved));
@@ -187,9 +201,7 @@ MountStory FailedStep::mount() const {
   if (mounted->op != Op::open_tree && mounted->op != Op::fsmount) return story;
   if (mounted->op == Op::open_tree) {
     story.bind = true;
-    story.source = text(*mounted, 1);
-    // By descriptor: what that was opened as.
-    if (story.source.empty()) story.source = directory_of(mounted->arg[0], index_of(mounted));
+    story.source = source_of(*mounted);
   }
   story.destination = here.op == Op::move_mount ? place_of_move(here) : destination_of(*mounted);
   story.is_root = story.destination == "/";
@@ -242,8 +254,8 @@ std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
   if (on == nullptr) return HostPath{.path = path};
   const Step* mounted = writer(on->arg[0], index_of(on));
   if (mounted == nullptr || mounted->op != Op::open_tree) return std::nullopt;
-  const std::string source = text(*mounted, 1);
-  if (source.empty()) return std::nullopt;
+  const std::string source = source_of(*mounted);
+  if (!source.starts_with('/')) return std::nullopt;
   const std::string rest = path.substr(longest);
   if (longest == 0) return HostPath{.root = source == "/" ? "" : source, .path = path};
   return HostPath{.path = source + rest};
