@@ -27,19 +27,18 @@ extern const unsigned char isle_exec_image_end[];
 namespace isle {
 namespace {
 
-constexpr auto kAllSeals = sys::Seals::seal | sys::Seals::shrink | sys::Seals::grow |
-                           sys::Seals::write;
+constexpr auto kAllSeals =
+    sys::Seals::seal | sys::Seals::shrink | sys::Seals::grow | sys::Seals::write;
 
 /// isle-exec as a file nobody can write to: a memfd, sealed, made once a process; where memfds
 /// cannot be executed (vm.memfd_noexec), the installed program.
 int make_image() {
   const size_t size = static_cast<size_t>(isle_exec_image_end - isle_exec_image_begin);
-  int fd = sys::memfd_create("isle-exec", sys::MemfdFlags::cloexec |
-                                              sys::MemfdFlags::allow_sealing |
-                                              sys::MemfdFlags::exec);
+  int fd =
+      sys::memfd_create("isle-exec", sys::MemfdFlags::cloexec | sys::MemfdFlags::allow_sealing |
+                                         sys::MemfdFlags::exec);
   if (fd == -EINVAL)  // before 6.3 there is no such flag, and every memfd is executable
-    fd = sys::memfd_create("isle-exec",
-                           sys::MemfdFlags::cloexec | sys::MemfdFlags::allow_sealing);
+    fd = sys::memfd_create("isle-exec", sys::MemfdFlags::cloexec | sys::MemfdFlags::allow_sealing);
   if (fd >= 0) {
     const long written = sys::write(fd, isle_exec_image_begin, size);
     if (written == static_cast<long>(size) &&
@@ -93,8 +92,8 @@ int child_main(void* argument) {
   }
   sys::rt_sigprocmask(sys::SigMask::setmask, &start.mask, nullptr);
   static const char* const kNoEnvironment[] = {nullptr};
-  start.error = -sys::execveat(start.image, "", start.argv, kNoEnvironment,
-                               sys::AtFlags::empty_path);
+  start.error =
+      -sys::execveat(start.image, "", start.argv, kNoEnvironment, sys::AtFlags::empty_path);
   sys::exit_group(1);
 }
 
@@ -147,8 +146,10 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
                                     uint64_t signal_mask) {
   const int program = image();
   if (program < 0)
-    return fail(-program, "start isle-exec: neither a memory file nor " ISLE_EXEC_INSTALLED
-                          " can be executed", "make install puts it there");
+    return fail(-program,
+                "start isle-exec: neither a memory file nor " ISLE_EXEC_INSTALLED
+                " can be executed",
+                "make install puts it there");
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
     return fail(errno, "start isle-exec: make a socket pair");

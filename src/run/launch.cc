@@ -33,19 +33,18 @@ struct Process::State {
   Fd console;
   Fd listener;
   Fd guard_pidfd;
-  Fd guard_pipe;       ///< Its end is the guard's signal to undo.
+  Fd guard_pipe;          ///< Its end is the guard's signal to undo.
   bool is_pid_1 = false;  ///< ... of a new pid namespace, with no init of isle's own.
   bool waited = false;
-  int ended_for = 0;   ///< The signal that SIGKILL stood in for.
+  int ended_for = 0;  ///< The signal that SIGKILL stood in for.
 };
 
 namespace {
 
 bool plan_has(const Plan& plan, plan::Op op, plan::Actor actor) {
   const plan::View view(plan);
-  return std::any_of(view.steps().begin(), view.steps().end(), [&](const plan::Step& step) {
-    return step.op == op && step.actor == actor;
-  });
+  return std::any_of(view.steps().begin(), view.steps().end(),
+                     [&](const plan::Step& step) { return step.op == op && step.actor == actor; });
 }
 
 bool clones_pid_1(const Plan& plan) {
@@ -167,8 +166,10 @@ bool ends_by_default(int signal) {
     case SIGTTIN:
     case SIGTTOU:
     case SIGURG:
-    case SIGWINCH: return false;
-    default: return true;
+    case SIGWINCH:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -209,9 +210,9 @@ Status Process::signal(int signal) {
   if (state.is_pid_1 && ends_by_default(signal) && signal != SIGKILL && signal != 0) {
     const auto status = sys::read_text("/proc/" + std::to_string(state.pid) + "/status");
     const uint64_t bit = uint64_t{1} << (signal - 1);
-    const bool seen =
-        status && ((signal_set(*status, "SigCgt") | signal_set(*status, "SigIgn") |
-                    signal_set(*status, "SigBlk")) & bit) != 0;
+    const bool seen = status && ((signal_set(*status, "SigCgt") | signal_set(*status, "SigIgn") |
+                                  signal_set(*status, "SigBlk")) &
+                                 bit) != 0;
     if (status && !seen) {
       send = SIGKILL;
       state.ended_for = signal;
@@ -219,8 +220,8 @@ Status Process::signal(int signal) {
   }
   const int result = sys::pidfd_send_signal(state.pidfd.get(), send);
   if (result < 0)
-    return fail(-result, "send signal " + std::to_string(signal) + " to pid " +
-                             std::to_string(state.pid));
+    return fail(-result,
+                "send signal " + std::to_string(signal) + " to pid " + std::to_string(state.pid));
   return {};
 }
 
@@ -240,8 +241,8 @@ Result<ExitStatus> Process::wait() {
   if (info.si_code == CLD_EXITED) {
     status.code = info.si_status;
   } else {
-    status.signal = info.si_status == SIGKILL && state.ended_for != 0 ? state.ended_for
-                                                                      : info.si_status;
+    status.signal =
+        info.si_status == SIGKILL && state.ended_for != 0 ? state.ended_for : info.si_status;
     status.core_dumped = info.si_code == CLD_DUMPED;
   }
   return status;
@@ -287,11 +288,11 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
     siginfo_t info;
     if (state.pidfd) reap(state.pidfd.get(), info);
     (void)end_guard(state, false);
-    return std::unexpected(explain(
-        plan, StepFailure{.step = result->step,
-                          .error = result->error,
-                          .detail = result->detail,
-                          .log = std::string(result->log, result->log_size)}));
+    return std::unexpected(
+        explain(plan, StepFailure{.step = result->step,
+                                  .error = result->error,
+                                  .detail = result->detail,
+                                  .log = std::string(result->log, result->log_size)}));
   }
   state.stack.reset();  // the child has memory of its own since its execve
   state.waited = false;
@@ -326,7 +327,8 @@ Status start_waiting(const std::string& socket_path, const Plan& plan) {
                                     .log = std::string(message.log, message.log_size)}));
     executing = executing || message.kind == exec::Message::Kind::executing;
   }
-  if (!executing) return fail(got < 0 ? -got : ESRCH, "start: the process ended before its command");
+  if (!executing)
+    return fail(got < 0 ? -got : ESRCH, "start: the process ended before its command");
   return {};
 }
 
