@@ -22,12 +22,21 @@ struct KernelVersion {
 };
 
 /// What a path turned out to be, seen from the caller (links followed).
-enum class FileKind : uint8_t { unknown, missing, directory, file, character_device, block_device,
-                                fifo, socket, no_access };
+enum class FileKind : uint8_t {
+  unknown,
+  missing,
+  directory,
+  file,
+  character_device,
+  block_device,
+  fifo,
+  socket,
+  no_access
+};
 
 struct FileFact {
   FileKind kind = FileKind::unknown;
-  int error = 0;        ///< errno of the look where kind is missing or no_access.
+  int error = 0;  ///< errno of the look where kind is missing or no_access.
   /// What was in the way then: "/home/x does not exist", "user 1000 may not go through /root ...".
   std::string why = {};
   uint64_t device = 0;  ///< st_rdev of a device.
@@ -37,7 +46,7 @@ struct FileFact {
 struct DirectoryEntry {
   std::string name;
   bool is_directory = false;
-  mode_t mode = 0755;   ///< Permission bits.
+  mode_t mode = 0755;     ///< Permission bits.
   std::string link = {};  ///< Target of a symbolic link, else empty.
 };
 
@@ -98,11 +107,11 @@ struct Host {
   /// execve moves a task into its time_for_children (6.3).
   bool exec_enters_time_namespace = true;
   bool idmapped_mounts = true;
-  bool idmapped_tmpfs = false;        ///< 6.3
+  bool idmapped_tmpfs = false;            ///< 6.3
   bool overlay_in_user_namespace = true;  ///< 5.11
-  bool proc_pidns_option = false;     ///< 6.18
-  bool mount_on_detached = false;     ///< move_mount onto a tree that is itself detached (6.15).
-  bool cgroup_kill = true;            ///< 5.14
+  bool proc_pidns_option = false;         ///< 6.18
+  bool mount_on_detached = false;  ///< move_mount onto a tree that is itself detached (6.15).
+  bool cgroup_kill = true;         ///< 5.14
 
   CgroupFacts cgroup;
 

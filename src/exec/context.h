@@ -11,14 +11,14 @@ namespace isle::exec {
 struct Context {
   const Launch* launch = nullptr;
   plan::Actor actor = plan::Actor::runtime;
-  int channel = -1;       ///< This side's end of the socket pair; -1 before the clone.
-  int child = 0;          ///< (runtime) the first process; (init, after spawn) the command.
+  int channel = -1;  ///< This side's end of the socket pair; -1 before the clone.
+  int child = 0;     ///< (runtime) the first process; (init, after spawn) the command.
   int child_pidfd = -1;
   int guard = 0;
   int guard_pidfd = -1;
-  bool started = false;   ///< (runtime) init said it is executing; (undo) the runtime said so.
+  bool started = false;  ///< (runtime) init said it is executing; (undo) the runtime said so.
   int registers[plan::kRegisters];
-  Message failure;        ///< Filled where a step fails; kept when another's failure came first.
+  Message failure;  ///< Filled where a step fails; kept when another's failure came first.
   bool failed = false;
   bool child_failed = false;  ///< (runtime) `failure` is what init said.
 

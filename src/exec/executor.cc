@@ -223,8 +223,8 @@ long expect_command(Context& context, const Step& step) noexcept {
   long result = -ENOENT;
   const char* candidate = context.text(step.arg[0]);
   for (std::uint32_t i = 0; i < plan::high(step.arg[0]); ++i) {
-    const int error = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok,
-                                      sys::AtFlags::eaccess);
+    const int error =
+        sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok, sys::AtFlags::eaccess);
     if (error == 0) return 0;
     if (error != -ENOENT && error != -ENOTDIR) {
       result = error;
@@ -252,8 +252,8 @@ long execute(Context& context, const Step& step) noexcept {
   const char* candidate = context.text(step.arg[0]);
   for (std::uint32_t i = 0; i < plan::high(step.arg[0]); ++i) {
     const int error = sys::execve(candidate, argv, envp);
-    const bool exists = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::f_ok,
-                                        sys::AtFlags::none) == 0;
+    const bool exists =
+        sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::f_ok, sys::AtFlags::none) == 0;
     if (exists && context.failure.detail == 0) context.failure.detail = i + 1;
     if (error == -EACCES || (exists && error == -ENOENT)) {
       if (result == -ENOENT) result = error;
@@ -270,7 +270,8 @@ long execute(Context& context, const Step& step) noexcept {
 void hang() noexcept {
   constexpr sys::sigset kContinue = sys::signal_bit(kSigcont);
   sys::sigset before = 0;
-  sys::rt_sigprocmask(sys::SigMask::block, &kContinue, &before);
+  // All of them, so that the mask tells who looks from outside that this is where we are.
+  sys::rt_sigprocmask(sys::SigMask::setmask, &kAllSignals, &before);
   sys::siginfo info;
   while (sys::rt_sigtimedwait(&kContinue, &info, nullptr) != kSigcont) {
   }
@@ -285,18 +286,27 @@ long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
   }
   int fd = -1;
   switch (step.op) {
-    case Op::guard: return start_guard(context);
-    case Op::clone3: return start_init(context, step, index);
-    case Op::post: return post(context, step);
+    case Op::guard:
+      return start_guard(context);
+    case Op::clone3:
+      return start_init(context, step, index);
+    case Op::post:
+      return post(context, step);
     case Op::await:
-      return await_message(context, Message::Kind::reached,
-                           static_cast<plan::Point>(step.arg[0]), &fd);
-    case Op::alive: return check_alive(context);
-    case Op::await_start: return await_start(context, step);
-    case Op::spawn: return start_command(context, index);
-    case Op::reap: reap(context);
-    case Op::expect_command: return expect_command(context, step);
-    case Op::execve: return execute(context, step);
+      return await_message(context, Message::Kind::reached, static_cast<plan::Point>(step.arg[0]),
+                           &fd);
+    case Op::alive:
+      return check_alive(context);
+    case Op::await_start:
+      return await_start(context, step);
+    case Op::spawn:
+      return start_command(context, index);
+    case Op::reap:
+      reap(context);
+    case Op::expect_command:
+      return expect_command(context, step);
+    case Op::execve:
+      return execute(context, step);
     case Op::send_fd: {
       Message message;
       message.kind = Message::Kind::fd;
@@ -306,7 +316,8 @@ long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
       const long got = await_message(context, Message::Kind::fd, plan::Point{}, &fd);
       return got < 0 ? got : context.out(step.arg[0], fd);
     }
-    default: return do_operation(context, step);
+    default:
+      return do_operation(context, step);
   }
 }
 
@@ -334,7 +345,7 @@ bool run_steps(Context& context, std::uint32_t from) noexcept {
       sys::timespec now;
       sys::clock_gettime(sys::Clock::monotonic, &now);
       context.done_ns()[i] = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-                                   static_cast<std::uint64_t>(now.tv_nsec);
+                             static_cast<std::uint64_t>(now.tv_nsec);
     }
   }
   return true;
@@ -385,7 +396,8 @@ int run_undo(const Launch& launch, bool started) noexcept {
   int failures = 0;
   for (std::uint32_t i = 0; i < launch.plan->step_count; ++i) {
     const Step& step = plan::steps(launch.plan)[i];
-    if (step.actor != Actor::undo || (started && (step.flags & plan::kOnFailureOnly) != 0)) continue;
+    if (step.actor != Actor::undo || (started && (step.flags & plan::kOnFailureOnly) != 0))
+      continue;
     const long done = do_operation(context, step);
     if (done < 0 && -done != step.pass_over && step.pass_over != plan::kAnyError) ++failures;
   }

@@ -36,10 +36,10 @@ inline constexpr int kMostLog = 208;
 
 /// What became of it. Goes from isle-exec to its caller as it is.
 struct Outcome {
-  std::int32_t step = -1;      ///< The step that failed; -1: the command runs.
-  std::int32_t error = 0;      ///< errno, positive; 0 with step >= 0: its process was killed.
-  std::uint32_t detail = 0;    ///< Bits below.
-  std::int32_t child = 0;      ///< Pid of the first process in the runtime's pid namespace.
+  std::int32_t step = -1;    ///< The step that failed; -1: the command runs.
+  std::int32_t error = 0;    ///< errno, positive; 0 with step >= 0: its process was killed.
+  std::uint32_t detail = 0;  ///< Bits below.
+  std::int32_t child = 0;    ///< Pid of the first process in the runtime's pid namespace.
   std::int32_t pidfd = -1;
   std::int32_t guard = 0;
   std::int32_t guard_pidfd = -1;

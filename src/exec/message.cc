@@ -50,8 +50,8 @@ int receive(int socket, Message* message, int* fd, bool wait) noexcept {
   while (got == -EINTR || got == -ECONNRESET) got = sys::recvmsg(socket, &header, flags);
   *fd = header.msg_controllen >= kControlBytes ? control.fd : -1;
   if (got <= 0) return static_cast<int>(got);
-  const bool whole = static_cast<std::size_t>(got) >= sizeof *message - kMostLog &&
-                     message->log_size <= kMostLog;
+  const bool whole =
+      static_cast<std::size_t>(got) >= sizeof *message - kMostLog && message->log_size <= kMostLog;
   return whole ? 1 : -EBADMSG;
 }
 

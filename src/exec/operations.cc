@@ -30,8 +30,10 @@ struct Text {
     return *this;
   }
   Text& add(char c) noexcept {
-    if (size + 1 < N) bytes[size++] = c;
-    else overflow = true;
+    if (size + 1 < N)
+      bytes[size++] = c;
+    else
+      overflow = true;
     bytes[size] = '\0';
     return *this;
   }
@@ -59,8 +61,7 @@ const T* blob(const Context& c, std::uint64_t argument) noexcept {
 
 /// Opens for writing, writes once: what /proc, /sys and cgroup files want.
 long write_once(int dirfd, const char* path, const char* data, bool in_root) noexcept {
-  constexpr auto kFlags =
-      sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
+  constexpr auto kFlags = sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
   const int fd = in_root ? path::open_in(dirfd, path, kFlags) : sys::openat(dirfd, path, kFlags);
   if (fd < 0) return fd;
   const std::size_t size = length_of(data);
@@ -74,17 +75,17 @@ long write_once(int dirfd, const char* path, const char* data, bool in_root) noe
 
 long do_path(Context& c, const Step& s) noexcept {
   switch (s.op) {
-    case Op::use_fd: return c.out(s.arg[1], sys::fcntl(static_cast<int>(s.arg[0]),
-                                                       sys::Fcntl::dupfd_cloexec, 3));
-    case Op::open: return c.out(s.arg[2], sys::openat(sys::kAtFdcwd, c.text(s.arg[0]),
-                                                      static_cast<sys::OpenFlags>(s.arg[1])));
+    case Op::use_fd:
+      return c.out(s.arg[1], sys::fcntl(static_cast<int>(s.arg[0]), sys::Fcntl::dupfd_cloexec, 3));
+    case Op::open:
+      return c.out(s.arg[2], sys::openat(sys::kAtFdcwd, c.text(s.arg[0]),
+                                         static_cast<sys::OpenFlags>(s.arg[1])));
     case Op::open_in:
       return c.out(s.arg[4], path::open_in(c.in(s.arg[0]), c.text(s.arg[1]),
                                            static_cast<sys::OpenFlags>(s.arg[2]),
                                            static_cast<sys::Resolve>(s.arg[3])));
     case Op::make_dir_in:
-      return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]),
-                                           path::Leaf::directory,
+      return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]), path::Leaf::directory,
                                            static_cast<std::uint32_t>(s.arg[2])));
     case Op::make_file_in:
       return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]), path::Leaf::file,
@@ -109,17 +110,18 @@ long do_path(Context& c, const Step& s) noexcept {
       if (result < 0) return result;
       return stat.f_type == static_cast<std::int64_t>(s.arg[1]) ? 0 : -EXDEV;
     }
-    default: return -ENOSYS;
+    default:
+      return -ENOSYS;
   }
 }
 
 /// A new file with all that `source` gives; what is there already is not touched.
 long copy_in(int source, int parent, const char* name, std::uint32_t mode) noexcept {
-  const int file = sys::openat(parent, name,
-                               sys::OpenFlags::wronly | sys::OpenFlags::creat |
-                                   sys::OpenFlags::excl | sys::OpenFlags::nofollow |
-                                   sys::OpenFlags::cloexec,
-                               mode);
+  const int file =
+      sys::openat(parent, name,
+                  sys::OpenFlags::wronly | sys::OpenFlags::creat | sys::OpenFlags::excl |
+                      sys::OpenFlags::nofollow | sys::OpenFlags::cloexec,
+                  mode);
   if (file < 0) return file;
   char buffer[16384];
   long result = 0;
@@ -169,8 +171,8 @@ long mount_setattr(Context& c, const Step& s) noexcept {
   attr.attr_clr = s.arg[4];
   attr.propagation = s.arg[5];
   if (s.arg[6] != plan::kNoRegister) attr.userns_fd = static_cast<std::uint64_t>(c.in(s.arg[6]));
-  return sys::mount_setattr(c.in(s.arg[0]), c.text(s.arg[1]),
-                            static_cast<sys::AtFlags>(s.arg[2]), &attr);
+  return sys::mount_setattr(c.in(s.arg[0]), c.text(s.arg[1]), static_cast<sys::AtFlags>(s.arg[2]),
+                            &attr);
 }
 
 /// fsconfig and fsmount tell more in their log than in errno.
@@ -212,19 +214,21 @@ long do_mount(Context& c, const Step& s) noexcept {
   const int in = c.in(s.arg[0]);
   switch (s.op) {
     case Op::open_tree:
-      return c.out(s.arg[3], sys::open_tree(in, c.text(s.arg[1]),
-                                            static_cast<sys::OpenTree>(s.arg[2])));
+      return c.out(s.arg[3],
+                   sys::open_tree(in, c.text(s.arg[1]), static_cast<sys::OpenTree>(s.arg[2])));
     case Op::fsopen:
       return c.out(s.arg[1], sys::fsopen(c.text(s.arg[0]), sys::FsopenFlags::cloexec));
     case Op::fsconfig_string:
-      return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::set_string, c.text(s.arg[1]),
-                                          c.text(s.arg[2]), 0));
+      return with_log(
+          c, s,
+          sys::fsconfig(in, sys::Fsconfig::set_string, c.text(s.arg[1]), c.text(s.arg[2]), 0));
     case Op::fsconfig_flag:
       return with_log(c, s,
                       sys::fsconfig(in, sys::Fsconfig::set_flag, c.text(s.arg[1]), nullptr, 0));
     case Op::fsconfig_fd:
-      return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::set_fd, c.text(s.arg[1]), nullptr,
-                                          c.in(s.arg[2])));
+      return with_log(
+          c, s,
+          sys::fsconfig(in, sys::Fsconfig::set_fd, c.text(s.arg[1]), nullptr, c.in(s.arg[2])));
     case Op::fsconfig_create:
       return with_log(c, s, sys::fsconfig(in, sys::Fsconfig::cmd_create, nullptr, nullptr, 0));
     case Op::fsmount: {
@@ -232,18 +236,25 @@ long do_mount(Context& c, const Step& s) noexcept {
           sys::fsmount(in, sys::FsmountFlags::cloexec, static_cast<sys::MountAttr>(s.arg[1]));
       return fd < 0 ? with_log(c, s, fd) : c.out(s.arg[2], fd);
     }
-    case Op::mount_setattr: return mount_setattr(c, s);
+    case Op::mount_setattr:
+      return mount_setattr(c, s);
     case Op::move_mount:
       return sys::move_mount(in, "", c.in(s.arg[1]), c.text(s.arg[2]),
                              static_cast<sys::MoveMount>(s.arg[3]));
-    case Op::pivot_root: return sys::pivot_root(c.text(s.arg[0]), c.text(s.arg[1]));
+    case Op::pivot_root:
+      return sys::pivot_root(c.text(s.arg[0]), c.text(s.arg[1]));
     case Op::umount:
       return sys::umount2(c.text(s.arg[0]), static_cast<sys::UmountFlags>(s.arg[1]));
-    case Op::chroot: return sys::chroot(c.text(s.arg[0]));
-    case Op::chdir: return sys::chdir(c.text(s.arg[0]));
-    case Op::fchdir: return sys::fchdir(in);
-    case Op::make_userns: return make_userns(c, s);
-    default: return -ENOSYS;
+    case Op::chroot:
+      return sys::chroot(c.text(s.arg[0]));
+    case Op::chdir:
+      return sys::chdir(c.text(s.arg[0]));
+    case Op::fchdir:
+      return sys::fchdir(in);
+    case Op::make_userns:
+      return make_userns(c, s);
+    default:
+      return -ENOSYS;
   }
 }
 
@@ -293,8 +304,10 @@ long do_identity(Context& c, const Step& s) noexcept {
   char name[64];
   const auto id = static_cast<std::uint32_t>(s.arg[0]);
   switch (s.op) {
-    case Op::unshare: return sys::unshare(static_cast<sys::CloneFlags>(s.arg[0]));
-    case Op::setns: return sys::setns(c.in(s.arg[0]), static_cast<sys::CloneFlags>(s.arg[1]));
+    case Op::unshare:
+      return sys::unshare(static_cast<sys::CloneFlags>(s.arg[0]));
+    case Op::setns:
+      return sys::setns(c.in(s.arg[0]), static_cast<sys::CloneFlags>(s.arg[1]));
     case Op::persist: {
       Text<64> path;
       path.add("ns/").add(c.text(s.arg[0]));
@@ -308,13 +321,17 @@ long do_identity(Context& c, const Step& s) noexcept {
       return write_once(here ? c.in(s.arg[2]) : sys::kAtFdcwd, here ? name + kProc : name,
                         c.text(s.arg[1]), false);
     }
-    case Op::map_program: return map_program(c, s);
+    case Op::map_program:
+      return map_program(c, s);
     case Op::setgroups:
       return sys::setgroups(plan::high(s.arg[0]) / sizeof(std::uint32_t),
                             blob<std::uint32_t>(c, s.arg[0]));
-    case Op::setresgid: return sys::setresgid(id, id, id);
-    case Op::setresuid: return sys::setresuid(id, id, id);
-    default: return -ENOSYS;
+    case Op::setresgid:
+      return sys::setresgid(id, id, id);
+    case Op::setresuid:
+      return sys::setresuid(id, id, id);
+    default:
+      return -ENOSYS;
   }
 }
 
@@ -327,8 +344,8 @@ void kill_cgroup(const char* path) noexcept {
   if (file.overflow || write_once(sys::kAtFdcwd, file.bytes, "1", false) == 0) return;
   file.size -= sizeof "cgroup.kill" - 1;
   file.add("cgroup.procs");
-  const int fd = sys::openat(sys::kAtFdcwd, file.bytes,
-                             sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
+  const int fd =
+      sys::openat(sys::kAtFdcwd, file.bytes, sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
   if (fd < 0) return;
   char buffer[4096];
   int pid = 0;
@@ -364,8 +381,10 @@ long do_host_file(Context& c, const Step& s) noexcept {
   switch (s.op) {
     case Op::mkdir:
       return sys::mkdirat(sys::kAtFdcwd, path, static_cast<std::uint32_t>(s.arg[1]));
-    case Op::write_file: return write_once(sys::kAtFdcwd, path, c.text(s.arg[1]), false);
-    case Op::write_in: return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
+    case Op::write_file:
+      return write_once(sys::kAtFdcwd, path, c.text(s.arg[1]), false);
+    case Op::write_in:
+      return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
     case Op::write_child_pid: {
       Text<24> pid;
       pid.add_number(static_cast<unsigned long>(c.child));
@@ -378,9 +397,12 @@ long do_host_file(Context& c, const Step& s) noexcept {
                                  static_cast<std::uint32_t>(s.arg[1]));
       return fd < 0 ? fd : sys::close(fd);
     }
-    case Op::unlink: return sys::unlinkat(sys::kAtFdcwd, path, sys::AtFlags::none);
-    case Op::remove_cgroup: return remove_cgroup(path);
-    default: return -ENOSYS;
+    case Op::unlink:
+      return sys::unlinkat(sys::kAtFdcwd, path, sys::AtFlags::none);
+    case Op::remove_cgroup:
+      return remove_cgroup(path);
+    default:
+      return -ENOSYS;
   }
 }
 
@@ -420,8 +442,7 @@ struct WindowSize {
 
 /// Master and slave of a new pseudoterminal; the slave by TIOCGPTPEER, so by no path at all.
 long open_console(Context& c, const Step& s) noexcept {
-  constexpr auto kFlags =
-      sys::OpenFlags::rdwr | sys::OpenFlags::noctty | sys::OpenFlags::cloexec;
+  constexpr auto kFlags = sys::OpenFlags::rdwr | sys::OpenFlags::noctty | sys::OpenFlags::cloexec;
   const int master = s.arg[0] == plan::kNoRegister
                          ? sys::openat(sys::kAtFdcwd, c.text(s.arg[1]), kFlags)
                          : path::open_in(c.in(s.arg[0]), c.text(s.arg[1]), kFlags);
@@ -450,8 +471,8 @@ long link_up(const char* name) noexcept {
   constexpr short kUp = 1;
   InterfaceRequest request;
   for (int i = 0; i < 15 && name[i] != '\0'; ++i) request.name[i] = name[i];
-  const int fd = sys::socket(sys::AddressFamily::inet,
-                             sys::SocketType::dgram | sys::SocketType::cloexec, 0);
+  const int fd =
+      sys::socket(sys::AddressFamily::inet, sys::SocketType::dgram | sys::SocketType::cloexec, 0);
   if (fd < 0) return fd;
   int result = sys::ioctl(fd, sys::Ioctl::siocgifflags, &request);
   request.flags = static_cast<short>(request.flags | kUp);
@@ -477,34 +498,49 @@ long do_process(Context& c, const Step& s) noexcept {
   switch (s.op) {
     case Op::prctl:
       return sys::prctl(static_cast<sys::Prctl>(number), static_cast<long>(s.arg[1]), 0, 0, 0);
-    case Op::capset: return capset(s);
-    case Op::drop_bounding: return for_capabilities(s.arg[0], false, sys::Prctl::capbset_drop, 0);
-    case Op::raise_ambient: return for_capabilities(s.arg[0], true, sys::Prctl::cap_ambient, 2);
+    case Op::capset:
+      return capset(s);
+    case Op::drop_bounding:
+      return for_capabilities(s.arg[0], false, sys::Prctl::capbset_drop, 0);
+    case Op::raise_ambient:
+      return for_capabilities(s.arg[0], true, sys::Prctl::cap_ambient, 2);
     case Op::setsid: {
       const int session = sys::setsid();
       return session < 0 ? session : 0;
     }
-    case Op::open_console: return open_console(c, s);
-    case Op::controlling_terminal: return sys::ioctl(c.in(s.arg[0]), sys::Ioctl::tiocsctty, 0);
-    case Op::sethostname: return sys::sethostname(text, length_of(text));
-    case Op::setdomainname: return sys::setdomainname(text, length_of(text));
-    case Op::link_up: return link_up(text);
+    case Op::open_console:
+      return open_console(c, s);
+    case Op::controlling_terminal:
+      return sys::ioctl(c.in(s.arg[0]), sys::Ioctl::tiocsctty, 0);
+    case Op::sethostname:
+      return sys::sethostname(text, length_of(text));
+    case Op::setdomainname:
+      return sys::setdomainname(text, length_of(text));
+    case Op::link_up:
+      return link_up(text);
     case Op::prlimit: {
       const sys::rlimit64 limit{s.arg[1], s.arg[2]};
       return sys::prlimit64(pid, number, &limit, nullptr);
     }
-    case Op::setpriority: return sys::setpriority(0, pid, number);
+    case Op::setpriority:
+      return sys::setpriority(0, pid, number);
     case Op::sched_setaffinity:
       return sys::sched_setaffinity(pid, plan::high(s.arg[0]), blob<unsigned long>(c, s.arg[0]));
-    case Op::sched_setattr: return sys::sched_setattr(pid, blob<sys::sched_attr>(c, s.arg[0]));
-    case Op::ioprio_set: return sys::ioprio_set(1, pid, number);
-    case Op::umask: sys::umask(static_cast<std::uint32_t>(number)); return 0;
+    case Op::sched_setattr:
+      return sys::sched_setattr(pid, blob<sys::sched_attr>(c, s.arg[0]));
+    case Op::ioprio_set:
+      return sys::ioprio_set(1, pid, number);
+    case Op::umask:
+      sys::umask(static_cast<std::uint32_t>(number));
+      return 0;
     case Op::personality: {
       const int old = sys::personality(static_cast<std::uint32_t>(s.arg[0]));
       return old < 0 ? old : 0;
     }
-    case Op::seccomp: return seccomp(c, s);
-    default: return -ENOSYS;
+    case Op::seccomp:
+      return seccomp(c, s);
+    default:
+      return -ENOSYS;
   }
 }
 
@@ -521,8 +557,7 @@ void read_fs_log(Context& context, int fs_fd) noexcept {
   Message& failure = context.failure;
   failure.log_size = 0;
   for (;;) {  // a record a read; ENODATA when there is no more
-    const long got =
-        sys::read(fs_fd, failure.log + failure.log_size, kMostLog - failure.log_size);
+    const long got = sys::read(fs_fd, failure.log + failure.log_size, kMostLog - failure.log_size);
     if (got <= 0) break;
     failure.log_size += static_cast<std::uint32_t>(got);
   }

@@ -49,8 +49,7 @@ void report(int socket, const exec::Outcome& outcome) {
     std::int32_t fds[kMostFds];
   } control;
   std::size_t count = 0;
-  for (const int fd :
-       {outcome.pidfd, outcome.guard_pidfd, outcome.console, outcome.listener})
+  for (const int fd : {outcome.pidfd, outcome.guard_pidfd, outcome.console, outcome.listener})
     if (fd >= 0) control.fds[count++] = fd;
   control.header = {sizeof(sys::cmsghdr) + count * sizeof(std::int32_t), sys::kSolSocket,
                     sys::kScmRights};

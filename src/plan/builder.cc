@@ -9,8 +9,7 @@ namespace isle::plan {
 Builder::Builder() : text_(1, '\0'), taken_(kRegisters, false) { known_texts_[""] = 0; }
 
 uint64_t Builder::text(std::string_view text) {
-  if (const auto known = known_texts_.find(text); known != known_texts_.end())
-    return known->second;
+  if (const auto known = known_texts_.find(text); known != known_texts_.end()) return known->second;
   const uint64_t offset = text_.size();
   text_.insert(text_.end(), text.begin(), text.end());
   text_.push_back('\0');

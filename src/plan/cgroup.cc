@@ -38,8 +38,8 @@ std::vector<Write> writes_for(const Resources& wish, bool v2) {
   std::vector<Write> writes;
   const auto add = [&](const char* controller, const char* v1_file, const char* v2_file,
                        std::string v1_value, std::string v2_value, Origin from) {
-    writes.push_back({controller, v2 ? v2_file : v1_file,
-                      v2 ? std::move(v2_value) : std::move(v1_value), from});
+    writes.push_back(
+        {controller, v2 ? v2_file : v1_file, v2 ? std::move(v2_value) : std::move(v1_value), from});
   };
   if (wish.memory_limit_bytes) {
     const int64_t limit = wish.memory_limit_bytes->value;
@@ -80,22 +80,26 @@ uint8_t Compiler::undo_flags() const {
 
 Status Compiler::make_cgroup() {
   const Resources& wish = spec_.resources;
-  for (const Asked<std::string>& directory : wish.join) attach_directories_.push_back(directory.value);
+  for (const Asked<std::string>& directory : wish.join)
+    attach_directories_.push_back(directory.value);
   const std::vector<Write> writes = writes_for(wish, false);
   if (writes.empty() && wish.unified.empty()) return {};
   const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
   if (wish.cgroup_name.empty()) return refuse(from, 0, "limits need a name for their cgroup");
   const bool on_v1 =
-      std::all_of(writes.begin(), writes.end(), [&](const Write& write) {
-        return host_.cgroup.v1.contains(write.controller);
-      }) && wish.unified.empty();
+      std::all_of(writes.begin(), writes.end(),
+                  [&](const Write& write) { return host_.cgroup.v1.contains(write.controller); }) &&
+      wish.unified.empty();
   switch (host_.cgroup.layout) {
     case CgroupLayout::none:
       return refuse(from, ENOENT, "limit memory, cpu or pids: no cgroup hierarchy is mounted",
                     "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
-    case CgroupLayout::v1: return cgroup_v1(wish);
-    case CgroupLayout::hybrid: return on_v1 ? cgroup_v1(wish) : cgroup_v2(wish);
-    case CgroupLayout::v2: return cgroup_v2(wish);
+    case CgroupLayout::v1:
+      return cgroup_v1(wish);
+    case CgroupLayout::hybrid:
+      return on_v1 ? cgroup_v1(wish) : cgroup_v2(wish);
+    case CgroupLayout::v2:
+      return cgroup_v2(wish);
   }
   return {};
 }
@@ -120,8 +124,7 @@ Status Compiler::cgroup_v1(const Resources& wish) {
       undo(Op::remove_cgroup, write.from, {text(directory)}).flags = undo_flags();
       attach_directories_.push_back(directory);
     }
-    runtime(Op::write_file, write.from,
-            {text(directory + "/" + write.file), text(write.value)});
+    runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
   }
   return {};
 }
@@ -130,8 +133,8 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   const CgroupFacts& facts = host_.cgroup;
   std::vector<Write> writes = writes_for(wish, true);
   for (const UnifiedValue& value : wish.unified)
-    writes.push_back({value.file.substr(0, value.file.find('.')), value.file, value.value,
-                      value.from});
+    writes.push_back(
+        {value.file.substr(0, value.file.find('.')), value.file, value.value, value.from});
   const Origin from = writes.front().from;
   if (facts.v2_parent.empty())
     return refuse(from, EACCES,
@@ -177,8 +180,9 @@ Status Compiler::cgroup_v2(const Resources& wish) {
     runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
   cgroup_ = b_.take();
   runtime(Op::open, from,
-          {text(directory), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
-                                      sys::OpenFlags::cloexec), cgroup_});
+          {text(directory),
+           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+           cgroup_});
   return {};
 }
 

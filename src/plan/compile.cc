@@ -52,8 +52,8 @@ Result<Plan> Compiler::compile() {
   if (Status status = make_cgroup(); !status) return std::unexpected(status.error());
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
   if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
-  const bool joins_mount = spec_.find(NamespaceType::mount) != nullptr &&
-                           !spec_.creates(NamespaceType::mount);
+  const bool joins_mount =
+      spec_.find(NamespaceType::mount) != nullptr && !spec_.creates(NamespaceType::mount);
   if (joins_mount && !spec_.keep.empty())
     return refuse(spec_.keep.front().from, 0,
                   "keep a namespace: from a mount namespace that is joined, the host's paths are "
@@ -61,9 +61,10 @@ Result<Plan> Compiler::compile() {
   // The host's /proc, where something is written to it after the way there may be gone.
   if (joins_mount || spec_.process.apparmor_profile || spec_.process.selinux_label) {
     proc_ = b_.take();
-    runtime(Op::open, 0, {text("/proc"), sys::bits(sys::OpenFlags::path |
-                                                   sys::OpenFlags::directory |
-                                                   sys::OpenFlags::cloexec), proc_});
+    runtime(Op::open, 0,
+            {text("/proc"),
+             sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+             proc_});
     runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
   }
   attach_runtime();

@@ -134,8 +134,10 @@ class Compiler {
   }
   /// A file of the host's /proc, written by init.
   void write_proc(Origin from, const std::string& file, std::string_view value) {
-    if (proc_ == kNone) init(Op::write_file, from, {text("/proc/" + file), text(value)});
-    else init(Op::write_in, from, {proc_, text(file), text(value)});
+    if (proc_ == kNone)
+      init(Op::write_file, from, {text("/proc/" + file), text(value)});
+    else
+      init(Op::write_in, from, {proc_, text(file), text(value)});
   }
   /// A path of the host, absolute: the working directory is not the caller's at all times.
   [[nodiscard]] std::string host_path(std::string_view path) const;
@@ -160,13 +162,13 @@ class Compiler {
   const Host& host_;
   Builder b_;
   IdPlan ids_;
-  Register root_ = kNone;       ///< The directory all destinations are below.
-  Register cgroup_ = kNone;     ///< v2 directory to clone into.
-  Register root_fd_ = kNone;    ///< Spec::root_fd, Spec::cwd_fd
+  Register root_ = kNone;     ///< The directory all destinations are below.
+  Register cgroup_ = kNone;   ///< v2 directory to clone into.
+  Register root_fd_ = kNone;  ///< Spec::root_fd, Spec::cwd_fd
   Register cwd_fd_ = kNone;
-  Register start_ = kNone;      ///< ProcessWish::start_socket
-  Register proc_ = kNone;       ///< The host's /proc, where something writes to it later.
-  Register console_ = kNone;    ///< (runtime) master received from init.
+  Register start_ = kNone;    ///< ProcessWish::start_socket
+  Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.
+  Register console_ = kNone;  ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;
   std::vector<std::pair<NamespaceType, Register>> joins_;
   std::vector<std::string> attach_directories_;  ///< Cgroups entered by a write.

@@ -17,7 +17,8 @@ constexpr uint32_t kOverflowId = 65534;
 IdMap identity(const IdMap& own) {
   if (own.empty()) return {{0, 0, 0xffffffff}};
   IdMap map;
-  for (const IdMapping& line : own) map.push_back({line.container_id, line.container_id, line.size});
+  for (const IdMapping& line : own)
+    map.push_back({line.container_id, line.container_id, line.size});
   return map;
 }
 
@@ -51,14 +52,15 @@ Status Compiler::choose_ids() {
     return refuse(spec_.map_auto.from, 0,
                   fmt::format("map subordinate ids: {}",
                               !has_ranges ? fmt::format("/etc/subuid and /etc/subgid grant none "
-                                                        "to uid {}", host_.uid)
+                                                        "to uid {}",
+                                                        host_.uid)
                                           : host_.no_mapping_programs),
                   !has_ranges ? fmt::format("usermod --add-subuids 100000-165535 --add-subgids "
                                             "100000-165535 USER, for the user with uid {}",
                                             host_.uid)
                               : host_.no_mapping_programs_advice);
-  const bool ranges = spec_.map_auto.value ||
-                      (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
+  const bool ranges =
+      spec_.map_auto.value || (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
   const auto choose = [&](const Wish<IdMap>& wish, uint32_t own, const IdMap& own_map,
                           const std::vector<SubIdRange>& sub) -> IdMap {
     if (wish) return wish->value;
@@ -79,7 +81,8 @@ Status Compiler::choose_ids() {
   if (!ids_.by_init && !has_programs)
     return refuse(ids_.uid_by_program ? ids_.uid_from : ids_.gid_from, EPERM,
                   fmt::format("map ids other than {}: only newuidmap and newgidmap may do that for "
-                              "an ordinary user", host_.uid),
+                              "an ordinary user",
+                              host_.uid),
                   host_.no_mapping_programs_advice.empty()
                       ? host_.no_mapping_programs
                       : host_.no_mapping_programs + "; " + host_.no_mapping_programs_advice);
@@ -88,8 +91,7 @@ Status Compiler::choose_ids() {
 
 void Compiler::runtime_writes_ids() {
   if (!new_user() || ids_.by_init) return;
-  if (ids_.deny_setgroups)
-    write_child(ids_.gid_from, "setgroups", "deny");
+  if (ids_.deny_setgroups) write_child(ids_.gid_from, "setgroups", "deny");
   const auto write = [&](const char* file, bool by_program, const std::string& program,
                          const IdMap& map, Origin from) {
     if (by_program) {
@@ -157,7 +159,8 @@ void Compiler::set_identity(Actor actor) {
   if (uid != uid_now || (unknown && user.uid)) {
     // Capabilities that were asked for have to outlive the change from 0.
     if (target_capabilities() != 0)
-      b_.add(actor, Op::prctl, spec_.process.capabilities ? spec_.process.capabilities->from : Origin{0},
+      b_.add(actor, Op::prctl,
+             spec_.process.capabilities ? spec_.process.capabilities->from : Origin{0},
              {static_cast<uint64_t>(sys::Prctl::set_keepcaps), 1});
     b_.add(actor, Op::setresuid, user.uid ? user.uid->from : Origin{0}, {uid});
   }

@@ -19,21 +19,83 @@ inline constexpr int kActors = 4;
 /// One primitive each. The table in ops.cc gives each its name and its arguments.
 enum class Op : uint8_t {
   // control
-  guard, clone3, post, await, alive, await_start, spawn, reap, expect_command, execve,
+  guard,
+  clone3,
+  post,
+  await,
+  alive,
+  await_start,
+  spawn,
+  reap,
+  expect_command,
+  execve,
   // descriptors and paths
-  use_fd, open, open_in, make_dir_in, make_file_in, symlink_in, mknod_in, copy_in, write_in, chown,
-  expect_fs, dup2, close_range, send_fd, receive_fd,
+  use_fd,
+  open,
+  open_in,
+  make_dir_in,
+  make_file_in,
+  symlink_in,
+  mknod_in,
+  copy_in,
+  write_in,
+  chown,
+  expect_fs,
+  dup2,
+  close_range,
+  send_fd,
+  receive_fd,
   // mounts
-  open_tree, fsopen, fsconfig_string, fsconfig_flag, fsconfig_fd, fsconfig_create, fsmount,
-  mount_setattr, move_mount, pivot_root, umount, chroot, chdir, fchdir, make_userns,
+  open_tree,
+  fsopen,
+  fsconfig_string,
+  fsconfig_flag,
+  fsconfig_fd,
+  fsconfig_create,
+  fsmount,
+  mount_setattr,
+  move_mount,
+  pivot_root,
+  umount,
+  chroot,
+  chdir,
+  fchdir,
+  make_userns,
   // namespaces and ids
-  unshare, setns, persist, write_child, map_program, setgroups, setresgid, setresuid,
+  unshare,
+  setns,
+  persist,
+  write_child,
+  map_program,
+  setgroups,
+  setresgid,
+  setresuid,
   // files of the host
-  mkdir, write_file, write_child_pid, create_file, unlink, remove_cgroup,
+  mkdir,
+  write_file,
+  write_child_pid,
+  create_file,
+  unlink,
+  remove_cgroup,
   // process
-  prctl, capset, drop_bounding, raise_ambient, setsid, open_console, controlling_terminal,
-  sethostname, setdomainname, link_up, prlimit, setpriority, sched_setaffinity, sched_setattr,
-  ioprio_set, umask, personality, seccomp,
+  prctl,
+  capset,
+  drop_bounding,
+  raise_ambient,
+  setsid,
+  open_console,
+  controlling_terminal,
+  sethostname,
+  setdomainname,
+  link_up,
+  prlimit,
+  setpriority,
+  sched_setaffinity,
+  sched_setattr,
+  ioprio_set,
+  umask,
+  personality,
+  seccomp,
   count_,
 };
 inline constexpr int kOps = static_cast<int>(Op::count_);
@@ -53,10 +115,28 @@ enum class Kind : uint8_t {
   in,          ///< A register that an earlier step wrote.
   in_or_none,  ///< The same, or kNoRegister: AT_FDCWD for a directory, else "not given".
   out,         ///< A register this step writes; what it held before is closed.
-  number, limit, octal, id, point, signal, rlimit, prctl, capabilities, propagation, magic,
-  clone_flags, open_flags, resolve_flags, open_tree_flags, move_mount_flags, mount_attributes,
-  umount_flags, at_flags, close_range_flags, seccomp_flags,
-  scratch,     ///< Index of the first of the pointers the executor may fill for this step.
+  number,
+  limit,
+  octal,
+  id,
+  point,
+  signal,
+  rlimit,
+  prctl,
+  capabilities,
+  propagation,
+  magic,
+  clone_flags,
+  open_flags,
+  resolve_flags,
+  open_tree_flags,
+  move_mount_flags,
+  mount_attributes,
+  umount_flags,
+  at_flags,
+  close_range_flags,
+  seccomp_flags,
+  scratch,  ///< Index of the first of the pointers the executor may fill for this step.
 };
 
 inline constexpr int kArgs = 7;
@@ -95,7 +175,7 @@ struct Header {
   uint32_t origin_list = 0;  ///< Offset in the text block of the origins, one after another.
   uint32_t origin_count = 0;
   uint32_t scratch_pointers = 0;
-  uint8_t console_register = 0xff;   ///< Registers of the runtime handed to the caller at the end.
+  uint8_t console_register = 0xff;  ///< Registers of the runtime handed to the caller at the end.
   uint8_t listener_register = 0xff;
   uint16_t clone_step = kNoStep;
   uint16_t fault_step = kNoStep;
@@ -117,9 +197,7 @@ inline uint64_t times_offset(const Header* plan) {
 inline uint64_t arena_size(const Header* plan) {
   return times_offset(plan) + plan->step_count * 8ULL;
 }
-inline const Step* steps(const Header* plan) {
-  return reinterpret_cast<const Step*>(plan + 1);
-}
+inline const Step* steps(const Header* plan) { return reinterpret_cast<const Step*>(plan + 1); }
 inline const char* text(const Header* plan, uint64_t offset) {
   return reinterpret_cast<const char*>(plan) + plan->text_offset + (offset & 0xffffffff);
 }

@@ -42,8 +42,7 @@ std::string_view trimmed(std::string_view path) {
 
 Status Compiler::mount_all() {
   for (const FsOperation& op : spec_.mounts) {
-    const Status status =
-        std::visit([&](const auto& what) { return apply(op, what); }, op.what);
+    const Status status = std::visit([&](const auto& what) { return apply(op, what); }, op.what);
     if (!status) return status;
   }
   return {};
@@ -80,11 +79,12 @@ Register Compiler::new_file_system(std::string_view type, std::string_view sourc
   const Register context = b_.take();
   const Register mount = b_.take();
   init(Op::fsopen, from, {text(type), context});
-  if (!source.empty())
-    init(Op::fsconfig_string, from, {context, text("source"), text(source)});
+  if (!source.empty()) init(Op::fsconfig_string, from, {context, text("source"), text(source)});
   for (const auto& [key, value] : options) {
-    if (value.empty()) init(Op::fsconfig_flag, from, {context, text(key)});
-    else init(Op::fsconfig_string, from, {context, text(key), text(value)});
+    if (value.empty())
+      init(Op::fsconfig_flag, from, {context, text(key)});
+    else
+      init(Op::fsconfig_string, from, {context, text(key), text(value)});
   }
   init(Op::fsconfig_create, from, {context});
   init(Op::fsmount, from, {context, attributes, mount});
@@ -105,9 +105,10 @@ Status Compiler::idmapped_binds() {
     if (!caller_is_privileged())
       return refuse(op.from, EPERM, what,
                     "it needs CAP_SYS_ADMIN in the user namespace that mounted the file system");
-    const FileFact fact = host_.file(bind->source_fd >= 0 ? fmt::format("fd:{}", bind->source_fd)
-                                                          : bind->source);
-    if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access) continue;  // see apply()
+    const FileFact fact =
+        host_.file(bind->source_fd >= 0 ? fmt::format("fd:{}", bind->source_fd) : bind->source);
+    if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+      continue;                               // see apply()
     const IdMap same = {{0, 0, 0xffffffff}};  // of the kind of id that has no map
     const IdMap& uids = bind->uid_mappings.empty() ? same : bind->uid_mappings;
     const IdMap& gids = bind->gid_mappings.empty() ? same : bind->gid_mappings;
@@ -148,8 +149,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const FileFact fact = host_.file(name);
   if (fact.kind == FileKind::missing && op.optional) return {};
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-    return refuse(op.from, fact.error,
-                  fmt::format("bind \"{}\" on \"{}\"", name, op.destination),
+    return refuse(op.from, fact.error, fmt::format("bind \"{}\" on \"{}\"", name, op.destination),
                   fact.why);
   const auto index = static_cast<size_t>(&op - spec_.mounts.data());
   const auto made = std::find_if(idmapped_.begin(), idmapped_.end(),
@@ -175,8 +175,10 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
          {mount, 0, kEmptyPath, 0, 0, propagation_bits(fs.propagation), kNone});
   attach(mount, root_, op.destination, true, op.from);
   // A later operation on this very mount goes by its descriptor.
-  if (fs.type == "proc") mounted_.push_back({std::string(trimmed(op.destination)), mount});
-  else b_.release(mount);
+  if (fs.type == "proc")
+    mounted_.push_back({std::string(trimmed(op.destination)), mount});
+  else
+    b_.release(mount);
   return {};
 }
 
@@ -211,8 +213,8 @@ Status Compiler::apply(const FsOperation& op, const Dev&) {
   const uint64_t noexec = sys::bits(sys::MountAttr::noexec);
   // A device node made in a file system that a user namespace owns is dead (SB_I_NODEV): the
   // host's are bound, found in a directory that was opened before anything covers it.
-  const bool can_make = !new_user() && host_.in_initial_user_namespace &&
-                        host_.has_capability(kCapMknod);
+  const bool can_make =
+      !new_user() && host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
   Register host_dev = kNone;
   if (!can_make) {
     host_dev = b_.take();
@@ -284,8 +286,7 @@ Status Compiler::apply(const FsOperation& op, const MakeDirectory& make) {
 }
 
 Status Compiler::apply(const FsOperation& op, const MakeSymlink& make) {
-  Step& step =
-      init(Op::symlink_in, op.from, {root_, text(op.destination), text(make.target)});
+  Step& step = init(Op::symlink_in, op.from, {root_, text(op.destination), text(make.target)});
   if (op.optional) step.pass_over = EEXIST;
   return {};
 }
@@ -305,7 +306,8 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
                     fact.kind == FileKind::directory ? "--bind shows a directory" : fact.why);
     source = b_.take();
     init(Op::open, op.from,
-         {text(host_path(make.source)), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), source});
+         {text(host_path(make.source)), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec),
+          source});
   }
   init(Op::copy_in, op.from, {source, root_, text(op.destination), make.mode});
   b_.release(source);
@@ -339,7 +341,8 @@ Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
 
 Status Compiler::apply(const FsOperation& op, const Remount& remount) {
   const Register target = b_.take();
-  Step& open = init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
+  Step& open =
+      init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
   const size_t opened = b_.step_count() - 1;
   if (op.optional) open.pass_over = ENOENT;
   if (remount.bind) {
@@ -366,15 +369,16 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
     b_.step(index).skip = static_cast<uint16_t>(b_.step_count() - 1 - index);
   };
   const Register target = b_.take();
-  Step& open = init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
+  Step& open =
+      init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
   if (op.optional) open.pass_over = ENOENT;
 
   const size_t as_directory = b_.step_count();
   init(Op::make_dir_in, op.from, {root_, text(op.destination), kDirectoryMode, target}).pass_over =
       ENOTDIR;
   const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "4k"}};
-  const uint64_t attributes = kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) |
-                              sys::bits(sys::MountAttr::rdonly);
+  const uint64_t attributes =
+      kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) | sys::bits(sys::MountAttr::rdonly);
   const Register mount = new_file_system("tmpfs", "isle", options, attributes, op.from);
   init(Op::move_mount, op.from, {mount, target, 0, kOnto});
   skip_rest_from(as_directory);

@@ -146,8 +146,7 @@ void Compiler::time_namespace() {
       rest += kSecond;
       --seconds;
     }
-    const char* clock =
-        offset.clock == TimeOffset::Clock::monotonic ? "monotonic" : "boottime";
+    const char* clock = offset.clock == TimeOffset::Clock::monotonic ? "monotonic" : "boottime";
     write_proc(offset.from, "self/timens_offsets", fmt::format("{} {} {}", clock, seconds, rest));
   }
   if (host_.exec_enters_time_namespace) return;
@@ -199,8 +198,8 @@ Status Compiler::keep_namespaces() {
     const char* file = wish.type == NamespaceType::time ? "time_for_children" : row(wish.type).file;
     runtime(Op::persist, wish.from, {text(file), text(wish.path)});
     // Undone only when the command never started; not made is nothing to undo.
-    Step& umount = undo(Op::umount, wish.from,
-                        {text(wish.path), sys::bits(sys::UmountFlags::detach)});
+    Step& umount =
+        undo(Op::umount, wish.from, {text(wish.path), sys::bits(sys::UmountFlags::detach)});
     umount.flags = kOnFailureOnly;
     umount.pass_over = EINVAL;
     if (is_new) {

@@ -40,12 +40,18 @@ std::string capability_set(uint64_t mask) {
 
 std::string prctl_name(uint64_t option) {
   switch (static_cast<sys::Prctl>(option)) {
-    case sys::Prctl::set_pdeathsig: return "PR_SET_PDEATHSIG";
-    case sys::Prctl::set_keepcaps: return "PR_SET_KEEPCAPS";
-    case sys::Prctl::set_no_new_privs: return "PR_SET_NO_NEW_PRIVS";
-    case sys::Prctl::set_dumpable: return "PR_SET_DUMPABLE";
-    case sys::Prctl::set_securebits: return "PR_SET_SECUREBITS";
-    default: return std::to_string(option);
+    case sys::Prctl::set_pdeathsig:
+      return "PR_SET_PDEATHSIG";
+    case sys::Prctl::set_keepcaps:
+      return "PR_SET_KEEPCAPS";
+    case sys::Prctl::set_no_new_privs:
+      return "PR_SET_NO_NEW_PRIVS";
+    case sys::Prctl::set_dumpable:
+      return "PR_SET_DUMPABLE";
+    case sys::Prctl::set_securebits:
+      return "PR_SET_SECUREBITS";
+    default:
+      return std::to_string(option);
   }
 }
 
@@ -96,36 +102,66 @@ std::string argument_text(const View& view, Kind kind, uint64_t value) {
   constexpr size_t kMostItems = 6;
   switch (kind) {
     case Kind::none:
-    case Kind::scratch: return {};
-    case Kind::text: return quoted(view.text(value));
-    case Kind::list: return list_text(view, value, kMostItems);
-    case Kind::blob: return fmt::format("<{} bytes>", high(value));
-    case Kind::ids: return ids_text(view, value);
-    case Kind::cpus: return cpus_text(view, value);
-    case Kind::in: return fmt::format("%{}", value);
-    case Kind::in_or_none: return value == kNoRegister ? "-" : fmt::format("%{}", value);
-    case Kind::out: return value == kNoRegister ? "" : fmt::format("-> %{}", value);
-    case Kind::number: return std::to_string(static_cast<int64_t>(value));
-    case Kind::limit: return value == sys::kRlimInfinity ? "unlimited" : std::to_string(value);
-    case Kind::octal: return fmt::format("{:#o}", value);
-    case Kind::id: return std::to_string(value);
-    case Kind::point: return std::string(point_name(static_cast<Point>(value)));
-    case Kind::signal: return sys::signal_name(static_cast<int>(value));
-    case Kind::rlimit: return sys::rlimit_name(static_cast<int>(value));
-    case Kind::prctl: return prctl_name(value);
-    case Kind::capabilities: return capability_set(value);
-    case Kind::propagation: return flags<sys::MountFlags>(value);
-    case Kind::magic: return magic_name(value);
-    case Kind::clone_flags: return flags<sys::CloneFlags>(value);
-    case Kind::open_flags: return flags<sys::OpenFlags>(value);
-    case Kind::resolve_flags: return flags<sys::Resolve>(value);
-    case Kind::open_tree_flags: return flags<sys::OpenTree>(value);
-    case Kind::move_mount_flags: return flags<sys::MoveMount>(value);
-    case Kind::mount_attributes: return flags<sys::MountAttr>(value);
-    case Kind::umount_flags: return flags<sys::UmountFlags>(value);
-    case Kind::at_flags: return flags<sys::AtFlags>(value);
-    case Kind::close_range_flags: return flags<sys::CloseRange>(value);
-    case Kind::seccomp_flags: return flags<sys::SeccompFlags>(value);
+    case Kind::scratch:
+      return {};
+    case Kind::text:
+      return quoted(view.text(value));
+    case Kind::list:
+      return list_text(view, value, kMostItems);
+    case Kind::blob:
+      return fmt::format("<{} bytes>", high(value));
+    case Kind::ids:
+      return ids_text(view, value);
+    case Kind::cpus:
+      return cpus_text(view, value);
+    case Kind::in:
+      return fmt::format("%{}", value);
+    case Kind::in_or_none:
+      return value == kNoRegister ? "-" : fmt::format("%{}", value);
+    case Kind::out:
+      return value == kNoRegister ? "" : fmt::format("-> %{}", value);
+    case Kind::number:
+      return std::to_string(static_cast<int64_t>(value));
+    case Kind::limit:
+      return value == sys::kRlimInfinity ? "unlimited" : std::to_string(value);
+    case Kind::octal:
+      return fmt::format("{:#o}", value);
+    case Kind::id:
+      return std::to_string(value);
+    case Kind::point:
+      return std::string(point_name(static_cast<Point>(value)));
+    case Kind::signal:
+      return sys::signal_name(static_cast<int>(value));
+    case Kind::rlimit:
+      return sys::rlimit_name(static_cast<int>(value));
+    case Kind::prctl:
+      return prctl_name(value);
+    case Kind::capabilities:
+      return capability_set(value);
+    case Kind::propagation:
+      return flags<sys::MountFlags>(value);
+    case Kind::magic:
+      return magic_name(value);
+    case Kind::clone_flags:
+      return flags<sys::CloneFlags>(value);
+    case Kind::open_flags:
+      return flags<sys::OpenFlags>(value);
+    case Kind::resolve_flags:
+      return flags<sys::Resolve>(value);
+    case Kind::open_tree_flags:
+      return flags<sys::OpenTree>(value);
+    case Kind::move_mount_flags:
+      return flags<sys::MoveMount>(value);
+    case Kind::mount_attributes:
+      return flags<sys::MountAttr>(value);
+    case Kind::umount_flags:
+      return flags<sys::UmountFlags>(value);
+    case Kind::at_flags:
+      return flags<sys::AtFlags>(value);
+    case Kind::close_range_flags:
+      return flags<sys::CloseRange>(value);
+    case Kind::seccomp_flags:
+      return flags<sys::SeccompFlags>(value);
   }
   return {};
 }
@@ -163,8 +199,7 @@ std::string_view Plan::step_op(size_t index) const {
 
 std::string_view Plan::step_origin(size_t index) const {
   const View view(*this);
-  return index < view.steps().size() ? view.origin(view.steps()[index].origin)
-                                     : std::string_view{};
+  return index < view.steps().size() ? view.origin(view.steps()[index].origin) : std::string_view{};
 }
 
 std::string to_text(const Plan& plan) {

@@ -100,8 +100,7 @@ void Compiler::terminal(Actor actor) {
          {pts, text(pts == kNone ? "/dev/ptmx" : "ptmx"), size.rows, size.columns, master, slave});
   b_.add(actor, Op::send_fd, from, {master});
   constexpr uint64_t kStandardDescriptors = 3;
-  for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd)
-    b_.add(actor, Op::dup2, from, {slave, fd});
+  for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) b_.add(actor, Op::dup2, from, {slave, fd});
   b_.release(master);
   b_.release(slave);
 }
@@ -155,12 +154,10 @@ void Compiler::privileges(Actor actor) {
   const ProcessWish& wish = spec_.process;
   const auto label = [&](const Wish<std::string>& text_wish, const char* file,
                          const std::string& value) {
-    if (text_wish)
-      b_.add(actor, Op::write_in, text_wish->from, {proc_, text(file), text(value)});
+    if (text_wish) b_.add(actor, Op::write_in, text_wish->from, {proc_, text(file), text(value)});
   };
   if (wish.apparmor_profile)
-    label(wish.apparmor_profile, "self/attr/apparmor/exec",
-          "exec " + wish.apparmor_profile->value);
+    label(wish.apparmor_profile, "self/attr/apparmor/exec", "exec " + wish.apparmor_profile->value);
   if (wish.selinux_label) label(wish.selinux_label, "self/attr/exec", wish.selinux_label->value);
 
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there.
@@ -171,17 +168,18 @@ void Compiler::privileges(Actor actor) {
   if (wish.capabilities) {
     const Capabilities& c = wish.capabilities->value;
     b_.add(actor, Op::capset, wish.capabilities->from, {c.effective, c.permitted, c.inheritable});
-    if (c.ambient != 0)
-      b_.add(actor, Op::raise_ambient, wish.capabilities->from, {c.ambient});
+    if (c.ambient != 0) b_.add(actor, Op::raise_ambient, wish.capabilities->from, {c.ambient});
   }
   // Changed credentials clear the signal asked for at the start (kernel: commit_creds()).
   if (wish.die_with_parent.value) {
     constexpr uint64_t kSigkill = 9;
-    b_.add(actor, Op::prctl, wish.die_with_parent.from, {number(sys::Prctl::set_pdeathsig), kSigkill});
+    b_.add(actor, Op::prctl, wish.die_with_parent.from,
+           {number(sys::Prctl::set_pdeathsig), kSigkill});
     if (actor == Actor::init) b_.add(actor, Op::alive, wish.die_with_parent.from);
   }
   if (wish.no_new_privileges.value) {
-    b_.add(actor, Op::prctl, wish.no_new_privileges.from, {number(sys::Prctl::set_no_new_privs), 1});
+    b_.add(actor, Op::prctl, wish.no_new_privileges.from,
+           {number(sys::Prctl::set_no_new_privs), 1});
   }
 }
 

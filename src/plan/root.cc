@@ -35,11 +35,16 @@ bool is_below(std::string_view path, std::string_view top) {
 
 uint64_t propagation_bits(Propagation propagation) {
   switch (propagation) {
-    case Propagation::unchanged: return 0;
-    case Propagation::private_: return sys::bits(sys::MountFlags::private_);
-    case Propagation::slave: return sys::bits(sys::MountFlags::slave);
-    case Propagation::shared: return sys::bits(sys::MountFlags::shared);
-    case Propagation::unbindable: return sys::bits(sys::MountFlags::unbindable);
+    case Propagation::unchanged:
+      return 0;
+    case Propagation::private_:
+      return sys::bits(sys::MountFlags::private_);
+    case Propagation::slave:
+      return sys::bits(sys::MountFlags::slave);
+    case Propagation::shared:
+      return sys::bits(sys::MountFlags::shared);
+    case Propagation::unbindable:
+      return sys::bits(sys::MountFlags::unbindable);
   }
   return 0;
 }
@@ -74,8 +79,10 @@ Status Compiler::open_root() {
     if (spec_.mounts.empty()) return {};
     init(Op::umask, 0, {0});
     root_ = b_.take();
-    init(Op::open, 0, {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
-                                            sys::OpenFlags::cloexec), root_});
+    init(Op::open, 0,
+         {text("/"),
+          sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+          root_});
     return {};
   }
 
@@ -99,8 +106,9 @@ Status Compiler::open_root() {
     init(Op::mount_setattr, root.from,
          {kNone, text("/"), whole, root.attributes, 0, propagation_bits(root.propagation), kNone});
     init(Op::open, root.from,
-         {text("/"), sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory |
-                               sys::OpenFlags::cloexec), root_});
+         {text("/"),
+          sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+          root_});
     return {};
   }
   if (root.overlay) {
@@ -189,7 +197,8 @@ Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
       else
         init(Op::mkdir, from, {text(work), kMode}).pass_over = EEXIST;
       b_.release(made);
-      const Register mount = overlay_mount(escape_layer(path), base.upper + inside, work, wish, from);
+      const Register mount =
+          overlay_mount(escape_layer(path), base.upper + inside, work, wish, from);
       attach(mount, root_, inside, true, from);
       b_.release(mount);
     }

@@ -21,20 +21,23 @@ struct Progress {
 };
 
 std::unexpected<Error> bad(size_t index, const Plan& plan, std::string_view why) {
-  return std::unexpected(Error{.what = fmt::format("plan: step {} ({}): {}", index,
-                                                   plan.step_op(index), why),
-                               .step = static_cast<int>(index)});
+  return std::unexpected(
+      Error{.what = fmt::format("plan: step {} ({}): {}", index, plan.step_op(index), why),
+            .step = static_cast<int>(index)});
 }
 
 const char* argument_problem(const View& view, Kind kind, uint64_t value, Progress& progress,
                              Actor actor) {
   const auto& written = progress.written[static_cast<size_t>(actor)];
   switch (kind) {
-    case Kind::text: return view.holds_text(value) ? nullptr : "text outside of the plan";
-    case Kind::list: return view.holds_list(value) ? nullptr : "list outside of the plan";
+    case Kind::text:
+      return view.holds_text(value) ? nullptr : "text outside of the plan";
+    case Kind::list:
+      return view.holds_list(value) ? nullptr : "list outside of the plan";
     case Kind::blob:
     case Kind::ids:
-    case Kind::cpus: return view.holds_blob(value) ? nullptr : "blob outside of the plan";
+    case Kind::cpus:
+      return view.holds_blob(value) ? nullptr : "blob outside of the plan";
     case Kind::in_or_none:
       if (value == kNoRegister) return nullptr;
       [[fallthrough]];
@@ -42,8 +45,10 @@ const char* argument_problem(const View& view, Kind kind, uint64_t value, Progre
       return value < kRegisters && written[value] ? nullptr : "reads a register nobody wrote";
     case Kind::out:
       return value < kRegisters || value == kNoRegister ? nullptr : "no such register";
-    case Kind::point: return value < kPoints ? nullptr : "no such rendezvous";
-    default: return nullptr;
+    case Kind::point:
+      return value < kPoints ? nullptr : "no such rendezvous";
+    default:
+      return nullptr;
   }
 }
 
@@ -61,13 +66,15 @@ const char* order_problem(const Step& step, Progress& progress) {
   const bool is_init = step.actor == Actor::init;
   const bool is_runtime = step.actor == Actor::runtime;
   switch (step.op) {
-    case Op::clone3: return is_runtime ? start(Actor::init) : "only the runtime clones";
-    case Op::guard: return is_runtime ? start(Actor::undo) : "only the runtime starts the guard";
-    case Op::spawn: return is_init ? start(Actor::command) : "only init spawns the command";
+    case Op::clone3:
+      return is_runtime ? start(Actor::init) : "only the runtime clones";
+    case Op::guard:
+      return is_runtime ? start(Actor::undo) : "only the runtime starts the guard";
+    case Op::spawn:
+      return is_init ? start(Actor::command) : "only init spawns the command";
     case Op::reap:
       progress.ended[actor] = true;
-      return progress.started[static_cast<size_t>(Actor::command)] ? nullptr
-                                                                   : "nothing to reap";
+      return progress.started[static_cast<size_t>(Actor::command)] ? nullptr : "nothing to reap";
     case Op::execve:
       progress.ended[actor] = true;
       return is_runtime ? "the runtime does not execve" : nullptr;
@@ -86,7 +93,8 @@ const char* order_problem(const Step& step, Progress& progress) {
       const auto other = static_cast<size_t>(is_runtime ? Actor::init : Actor::runtime);
       return progress.posted[other][step.arg[0] % kPoints] ? nullptr : "waits for what never comes";
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -113,10 +121,10 @@ Status verify_step(const View& view, const Plan& plan, size_t index, Progress& p
   if (step.skip >= view.steps().size() - index) return bad(index, plan, "skips past the end");
   const OpInfo& row = info(step.op);
   for (int i = 0; i < kArgs; ++i)
-    if (const char* why =
-            argument_problem(view, row.args[i], step.arg[i], progress, step.actor))
+    if (const char* why = argument_problem(view, row.args[i], step.arg[i], progress, step.actor))
       return bad(index, plan, why);
-  if (!scratch_fits(view, step)) return bad(index, plan, "more pointers than the plan has room for");
+  if (!scratch_fits(view, step))
+    return bad(index, plan, "more pointers than the plan has room for");
   for (int i = 0; i < kArgs; ++i)
     if (row.args[i] == Kind::out && step.arg[i] < kRegisters)
       progress.written[static_cast<size_t>(step.actor)].set(step.arg[i]);
@@ -144,8 +152,8 @@ Status verify(const Plan& plan) {
     if (number != kNoRegister &&
         (number >= kRegisters || !progress.written[static_cast<size_t>(Actor::runtime)][number]))
       return fail(0, "plan: hands over a register that the runtime did not write");
-  const Actor last = progress.started[static_cast<size_t>(Actor::command)] ? Actor::command
-                                                                          : Actor::init;
+  const Actor last =
+      progress.started[static_cast<size_t>(Actor::command)] ? Actor::command : Actor::init;
   if (!progress.ended[static_cast<size_t>(last)]) return fail(0, "plan: executes nothing");
   return {};
 }

@@ -43,8 +43,7 @@ Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, bool i
   if (options.fault) {
     header->fault_step = static_cast<uint16_t>(options.fault->step);
     header->fault_error = options.fault->error;
-    header->fault_kind =
-        options.fault->error != 0 ? plan::FaultKind::fail : plan::FaultKind::hang;
+    header->fault_kind = options.fault->error != 0 ? plan::FaultKind::fail : plan::FaultKind::hang;
   }
   arena.header_ = header;
   return arena;

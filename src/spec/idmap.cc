@@ -6,7 +6,7 @@ namespace isle {
 namespace {
 
 std::optional<uint32_t> translate(std::span<const IdMapping> map, uint32_t id,
-                                  uint32_t IdMapping::*from, uint32_t IdMapping::*to) {
+                                  uint32_t IdMapping::* from, uint32_t IdMapping::* to) {
   for (const IdMapping& line : map)
     if (id >= line.*from && id - line.*from < line.size) return line.*to + (id - line.*from);
   return std::nullopt;
@@ -78,8 +78,7 @@ IdMap map_around(uint32_t own, std::span<const SubIdRange> ranges) {
         continue;
       }
       const uint64_t size = std::min(left, (own_done ? kEnd : own) - inside);
-      map.push_back(
-          {static_cast<uint32_t>(inside), start, static_cast<uint32_t>(size)});
+      map.push_back({static_cast<uint32_t>(inside), start, static_cast<uint32_t>(size)});
       inside += size;
       start += static_cast<uint32_t>(size);
       left -= size;

@@ -62,14 +62,14 @@ void check_namespaces(const Spec& spec, Complaints& bad) {
     bad.add(spec.loopback_up.from, "loopback device up: needs a network namespace of its own");
   for (const auto* name : {&spec.hostname, &spec.domainname})
     if (*name && (*name)->value.size() > kHostNameMax)
-      bad.add((*name)->from, fmt::format("\"{}\": longer than {} bytes", (*name)->value,
-                                         kHostNameMax));
+      bad.add((*name)->from,
+              fmt::format("\"{}\": longer than {} bytes", (*name)->value, kHostNameMax));
 }
 
 void check_lines(const IdMap& map, const char* name, Origin from, Complaints& bad) {
   if (map.size() > kMostMappings) {
-    bad.add(from, fmt::format("{} map: {} lines; the kernel takes {}", name, map.size(),
-                              kMostMappings));
+    bad.add(from,
+            fmt::format("{} map: {} lines; the kernel takes {}", name, map.size(), kMostMappings));
     return;
   }
   const auto overlaps = [](uint64_t a, uint64_t b, uint64_t a_size, uint64_t b_size) {
@@ -103,8 +103,8 @@ void check_inside_id(const Wish<uint32_t>& id, const Wish<IdMap>& map, const cha
                      Complaints& bad) {
   if (!id) return;
   if (id->value == kNoId) {
-    bad.add(id->from, fmt::format("{} 4294967295: is no id (the kernel reads it as \"unchanged\")",
-                                  name));
+    bad.add(id->from,
+            fmt::format("{} 4294967295: is no id (the kernel reads it as \"unchanged\")", name));
   } else if (map && !to_host(map->value, id->value)) {
     bad.add(id->from, fmt::format("{} {}: is not mapped in the user namespace", name, id->value),
             fmt::format("add it with --map-{}", name));
@@ -118,8 +118,8 @@ void check_process(const Spec& spec, Complaints& bad) {
   check_inside_id(process.user.uid, spec.uid_mappings, "uid", bad);
   check_inside_id(process.user.gid, spec.gid_mappings, "gid", bad);
   if (process.cwd && !process.cwd->value.starts_with('/'))
-    bad.add(process.cwd->from, fmt::format("working directory \"{}\": must be absolute",
-                                           process.cwd->value));
+    bad.add(process.cwd->from,
+            fmt::format("working directory \"{}\": must be absolute", process.cwd->value));
   for (const Rlimit& limit : process.rlimits)
     if (limit.soft > limit.hard)
       bad.add(limit.from, fmt::format("rlimit: soft {} is above hard {}", limit.soft, limit.hard));
