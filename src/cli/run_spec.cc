@@ -129,7 +129,9 @@ std::vector<FsOperation> default_operations(const RunRequest& request) {
   const TypeChoice& ipc = request.choice(NamespaceType::ipc);
   const TypeChoice& network = request.choice(NamespaceType::network);
   std::vector<FsOperation> operations;
-  if (pid.kind == Kind::shared) {
+  const bool owns_joined = request.choice(NamespaceType::user).kind != Kind::by_default &&
+                           request.choice(NamespaceType::user).kind != Kind::fresh;
+  if (pid.kind == Kind::shared || (pid.kind == Kind::joined && !owns_joined)) {
     // Only whoever owns the pid namespace may mount a new proc of it.
     operations.push_back(host_directory("/proc", kQuiet | MOUNT_ATTR_NOEXEC, pid.from, false));
   } else {
