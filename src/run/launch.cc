@@ -206,6 +206,9 @@ std::vector<StepTime> Process::step_times() const { return state_->arena.times()
 Status Process::signal(int signal) {
   State& state = *state_;
   if (state.waited) return fail(ESRCH, "send a signal: the process has ended");
+  constexpr int kLastSignal = 64;
+  if (signal < 0 || signal > kLastSignal)
+    return fail(EINVAL, "send signal " + std::to_string(signal) + ": there is no such signal");
   int send = signal;
   if (state.is_pid_1 && ends_by_default(signal) && signal != SIGKILL && signal != 0) {
     const auto status = sys::read_text("/proc/" + std::to_string(state.pid) + "/status");
