@@ -1,0 +1,12 @@
+// What each file of this folder adds to the module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace isle::python {
+
+void add_kernel_calls(pybind11::module_& module);
+void add_namespaces(pybind11::module_& module);
+void add_processes(pybind11::module_& module);
+
+}  // namespace isle::python

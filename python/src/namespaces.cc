@@ -1,0 +1,142 @@
+// Namespaces as descriptors: what isle.namespaces builds its classes from. A type is its CLONE_NEW* flag here.
+//
+// The calls on the way to success are the kernel's alone; what a failure was about is found out when there is one.
+#include "isle/namespace.h"
+
+#include <fcntl.h>
+#include <pybind11/stl.h>
+
+#include <cerrno>
+
+#include "faces.h"
+#include "raise.h"
+#include "sys/syscalls.h"
+
+namespace isle::python {
+namespace {
+
+NamespaceType type_of(uint64_t flag) {
+  if (const auto type = type_of_clone_flag(flag)) return *type;
+  throw py::value_error("not one CLONE_NEW* flag");
+}
+
+/// /proc/PID/ns/NAME; the calling thread's own for a negative pid.
+std::string proc_path(pid_t pid, std::string_view name) {
+  const std::string who = pid < 0 ? "thread-self" : std::to_string(pid);
+  return "/proc/" + who + "/ns/" + std::string(name);
+}
+
+int release(Result<Namespace> result) { return take(std::move(result)).release().release(); }
+
+/// A handle of one's own on what the descriptor refers to.
+Namespace handle(int fd) {
+  const int copy = sys::fcntl(fd, sys::Fcntl::dupfd_cloexec, 0);
+  if (copy < 0) raise({.code = -copy, .what = "use descriptor " + std::to_string(fd)});
+  return take(Namespace::from_fd(Fd(copy)));
+}
+
+int open_of_process(pid_t pid, uint64_t flag) {
+  const std::string path = proc_path(pid, type_info(type_of(flag)).proc_name);
+  const int fd = without_gil([&] {
+    return sys::openat(sys::kAtFdcwd, path.c_str(),
+                       sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
+  });
+  if (fd < 0) raise({.code = -fd, .what = "open namespace \"" + path + '"'});
+  return fd;
+}
+
+int open_for_children(pid_t pid, uint64_t flag) {
+  const NamespaceType type = type_of(flag);
+  return release(
+      without_gil([&] { return Namespace::for_children(pid < 0 ? sys::gettid() : pid, type); }));
+}
+
+int open_path(const std::string& path, uint64_t flag) {
+  const NamespaceType type = type_of(flag);
+  return release(without_gil([&] { return Namespace::of_path(path, type); }));
+}
+
+int open_of_pidfd(int pidfd, uint64_t flag) {
+  return release(Namespace::of_pidfd(BorrowedFd(pidfd), type_of(flag)));
+}
+
+/// The flag of the namespace's type. OSError: ENOTTY it is none.
+uint64_t type_flag(int fd) {
+  // Only nsfs is asked for its type: the same ioctl number may mean anything to a device.
+  sys::statfs_t filesystem;
+  if (sys::fstatfs(fd, &filesystem) == 0 && filesystem.f_type == sys::kNsfsMagic) {
+    const int flag = sys::ioctl(fd, sys::Ioctl::ns_get_nstype);
+    if (flag >= 0) return static_cast<uint64_t>(flag);
+  }
+  return type_info(handle(fd).type()).clone_flag;
+}
+
+uint64_t inode_of(int dirfd, const char* path, sys::AtFlags flags) {
+  sys::statx_t stat;
+  const int result = sys::statx(dirfd, path, flags, sys::StatxMask::ino, &stat);
+  if (result < 0) raise({.code = -result, .what = std::string("look at namespace ") + path});
+  return stat.stx_ino;
+}
+
+uint64_t inode(int fd) { return inode_of(fd, "", sys::AtFlags::empty_path); }
+
+uint64_t current_inode(uint64_t flag) {
+  const std::string path = proc_path(-1, type_info(type_of(flag)).proc_name);
+  return inode_of(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none);
+}
+
+void join(int fd, uint64_t flag) {
+  if (without_gil([&] { return sys::setns(fd, sys::CloneFlags{flag}); }) == 0) return;
+  take(handle(fd).enter());  // fails again, and says why
+}
+
+void make(uint64_t flags) {
+  take(without_gil([&] { return unshare(NamespaceSet::of_clone_flags(flags)); }));
+}
+
+void join_process(int pidfd, uint64_t flags) {
+  take(without_gil([&] { return enter(BorrowedFd(pidfd), NamespaceSet::of_clone_flags(flags)); }));
+}
+
+int owner(int fd) {
+  const int result = sys::ioctl(fd, sys::Ioctl::ns_get_userns);
+  return result >= 0 ? result : release(handle(fd).owner());
+}
+
+int64_t limit(uint64_t flag) { return take(namespace_limit(type_of(flag))); }
+
+void set_limit(uint64_t flag, long long limit) {
+  const NamespaceType type = type_of(flag);
+  if (limit < 0 || limit > INT32_MAX)
+    raise({.code = EINVAL,
+           .what = "set user." + std::string(type_info(type).limit_name) + " to " +
+                   std::to_string(limit),
+           .hint = "0 to 2147483647"});
+  take(set_namespace_limit(type, static_cast<uint32_t>(limit)));
+}
+
+}  // namespace
+
+void add_namespaces(py::module_& module) {
+  py::module_ names = module.def_submodule("namespaces", "Namespaces as descriptors.");
+  names.def("open_of_process", open_of_process);
+  names.def("open_for_children", open_for_children);
+  names.def("open_path", open_path);
+  names.def("open_of_pidfd", open_of_pidfd);
+  names.def("type_flag", type_flag);
+  names.def("inode", inode);
+  names.def("current_inode", current_inode);
+  names.def("unique_id", [](int fd) { return handle(fd).id().unique; });
+  names.def("join", join);
+  names.def("join_process", join_process);
+  names.def("make", make);
+  names.def("owner", owner);
+  names.def("parent", [](int fd) { return release(handle(fd).parent()); });
+  names.def("owner_uid", [](int fd) { return take(handle(fd).owner_uid()); });
+  names.def("persist", [](int fd, const std::string& path) { take(handle(fd).persist(path)); });
+  names.def("unpersist", [](const std::string& path) { take(Namespace::unpersist(path)); });
+  names.def("limit", limit);
+  names.def("set_limit", set_limit);
+}
+
+}  // namespace isle::python
