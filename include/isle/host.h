@@ -52,17 +52,27 @@ struct DirectoryEntry {
 
 enum class CgroupLayout : uint8_t { none, v1, hybrid, v2 };
 
+/// A mounted v1 hierarchy.
+struct CgroupHierarchy {
+  std::string mount;
+  std::string own;  ///< The caller's directory in it; empty where it is not visible.
+  std::vector<std::string> controllers;  ///< "name=systemd" for a named one.
+};
+
 /// Where isle may make cgroups. All paths are absolute host paths of existing directories.
 struct CgroupFacts {
   CgroupLayout layout = CgroupLayout::none;
   /// v1 controller -> directory of the caller's cgroup in that hierarchy. Co-mounted controllers
   /// have the same directory.
   std::map<std::string, std::string> v1;
+  std::vector<CgroupHierarchy> v1_hierarchies;
   /// v1 directories in which the caller may make cgroups and move itself.
   std::vector<std::string> v1_writable;
   /// The cgroup2 mount point, and the caller's own directory below it; empty where there is none.
   std::string v2_mount;
   std::string v2_own;
+  /// Controllers of the hierarchy's root.
+  std::vector<std::string> v2_controllers;
   /// The directory to make the sandbox's cgroup in: the nearest ancestor-or-self the caller may
   /// use; empty where none is delegated.
   std::string v2_parent;
@@ -72,6 +82,9 @@ struct CgroupFacts {
   /// Processes in v2_parent itself besides the caller: then controllers cannot be enabled there
   /// (the no-internal-process rule, cgroups(7)).
   bool v2_parent_has_others = false;
+  /// It is the root of the whole hierarchy, which that rule spares. The root of a cgroup namespace
+  /// looks alike and is not.
+  bool v2_parent_is_root = false;
 };
 
 struct Host {

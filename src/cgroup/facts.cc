@@ -91,6 +91,7 @@ void look_up_v2(const Hierarchy& hierarchy, const std::vector<std::string>& cont
   facts.v2_available = std::move(chosen->available);
   facts.v2_enabled = std::move(chosen->enabled);
   facts.v2_parent_has_others = chosen->has_others;
+  facts.v2_parent_is_root = chosen->is_root;
 }
 
 }  // namespace
@@ -137,6 +138,7 @@ Delegation delegation_of(const std::string& directory, pid_t self, const std::st
   result.enabled = sys::words(sys::read_text(path + "/cgroup.subtree_control").value_or(""));
   // Only the root of the whole hierarchy has no type, and may have processes of its own.
   const auto type = sys::read_text(path + "/cgroup.type");
+  result.is_root = !type;
   if (!type) return result;
   result.threaded = type->starts_with("threaded");
   const auto procs = sys::read_text(path + "/cgroup.procs");
@@ -157,11 +159,15 @@ CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
     if (!exists(prefix + hierarchy.mount)) continue;
     if (hierarchy.v2) {
       v2 = true;
+      facts.v2_controllers =
+          sys::words(sys::read_text(prefix + hierarchy.mount + "/cgroup.controllers").value_or(""));
       look_up_v2(hierarchy, controllers, self, prefix, facts);
     } else if (!named_only(hierarchy)) {
       v1 = true;
       look_up_v1(hierarchy, prefix, facts);
     }
+    if (!hierarchy.v2)
+      facts.v1_hierarchies.push_back({hierarchy.mount, hierarchy.own, hierarchy.controllers});
   }
   facts.layout = v1 && v2 ? CgroupLayout::hybrid
                  : v1     ? CgroupLayout::v1

@@ -33,6 +33,7 @@ struct Delegation {
   bool move = false;    ///< From it or from below it to another place below it: its cgroup.procs.
   bool enable = false;  ///< Write to its cgroup.subtree_control.
   bool threaded = false;
+  bool is_root = false;  ///< Of the whole hierarchy.
   /// Processes in it besides `self`: no domain controller can be enabled (no-internal-process
   /// rule).
   bool has_others = false;

@@ -26,16 +26,10 @@ constexpr const char* kDelegateHint =
     "run it in a delegated scope: systemd-run --user --scope -p Delegate=yes isle ...; isle "
     "doctor tells what is delegated here";
 
-/// One write: a file of a controller.
-struct Write {
-  std::string controller;
-  std::string file;
-  std::string value;
-  Origin from;
-};
+}  // namespace
 
-std::vector<Write> writes_for(const Resources& wish, bool v2) {
-  std::vector<Write> writes;
+std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2) {
+  std::vector<CgroupWrite> writes;
   const auto add = [&](const char* controller, const char* v1_file, const char* v2_file,
                        std::string v1_value, std::string v2_value, Origin from) {
     writes.push_back(
@@ -72,8 +66,6 @@ std::vector<Write> writes_for(const Resources& wish, bool v2) {
   return writes;
 }
 
-}  // namespace
-
 uint8_t Compiler::undo_flags() const {
   return spec_.resources.keep_cgroup ? uint8_t{kOnFailureOnly} : uint8_t{0};
 }
@@ -82,13 +74,13 @@ Status Compiler::make_cgroup() {
   const Resources& wish = spec_.resources;
   for (const Asked<std::string>& directory : wish.join)
     attach_directories_.push_back(directory.value);
-  const std::vector<Write> writes = writes_for(wish, false);
+  const std::vector<CgroupWrite> writes = cgroup_writes(wish, false);
   if (writes.empty() && wish.unified.empty()) return {};
   const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
   if (wish.cgroup_name.empty()) return refuse(from, 0, "limits need a name for their cgroup");
   const bool on_v1 =
       std::all_of(writes.begin(), writes.end(),
-                  [&](const Write& write) { return host_.cgroup.v1.contains(write.controller); }) &&
+                  [&](const CgroupWrite& write) { return host_.cgroup.v1.contains(write.controller); }) &&
       wish.unified.empty();
   switch (host_.cgroup.layout) {
     case CgroupLayout::none:
@@ -109,7 +101,7 @@ Status Compiler::cgroup_v1(const Resources& wish) {
     return refuse(wish.unified.front().from, 0,
                   fmt::format("set {}: these are files of cgroup v2, and this machine has v1",
                               wish.unified.front().file));
-  for (const Write& write : writes_for(wish, false)) {
+  for (const CgroupWrite& write : cgroup_writes(wish, false)) {
     const auto found = host_.cgroup.v1.find(write.controller);
     if (found == host_.cgroup.v1.end())
       return refuse(write.from, ENOENT,
@@ -131,7 +123,7 @@ Status Compiler::cgroup_v1(const Resources& wish) {
 
 Status Compiler::cgroup_v2(const Resources& wish) {
   const CgroupFacts& facts = host_.cgroup;
-  std::vector<Write> writes = writes_for(wish, true);
+  std::vector<CgroupWrite> writes = cgroup_writes(wish, true);
   for (const UnifiedValue& value : wish.unified)
     writes.push_back(
         {value.file.substr(0, value.file.find('.')), value.file, value.value, value.from});
@@ -141,7 +133,7 @@ Status Compiler::cgroup_v2(const Resources& wish) {
                   fmt::format("make a cgroup: none is delegated to uid {}", host_.uid),
                   kDelegateHint);
   std::string enable;
-  for (const Write& write : writes) {
+  for (const CgroupWrite& write : writes) {
     if (contains(facts.v2_enabled, write.controller) ||
         enable.find("+" + write.controller) != std::string::npos || write.controller == "cgroup")
       continue;
@@ -153,13 +145,12 @@ Status Compiler::cgroup_v2(const Resources& wish) {
     enable += (enable.empty() ? "+" : " +") + write.controller;
   }
   if (!enable.empty()) {
-    const bool is_root_of_all = facts.v2_parent == facts.v2_mount;
-    if (facts.v2_parent_has_others && !is_root_of_all)
+    if (facts.v2_parent_has_others && !facts.v2_parent_is_root)
       return refuse(from, EBUSY,
                     fmt::format("enable {} in \"{}\": processes other than isle are in it", enable,
                                 facts.v2_parent),
                     kDelegateHint);
-    if (facts.v2_parent == facts.v2_own && !is_root_of_all) {
+    if (facts.v2_parent == facts.v2_own && !facts.v2_parent_is_root) {
       // No internal processes (cgroups(7)): the caller, and isle-exec where that one is its
       // carrier, steps aside into a leaf. Before there is a guard, which would be one more.
       const std::string leaf = facts.v2_parent + "/isle";
@@ -176,7 +167,7 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   const std::string directory = facts.v2_parent + "/" + wish.cgroup_name;
   runtime(Op::mkdir, from, {text(directory), kMode});
   undo(Op::remove_cgroup, from, {text(directory)}).flags = undo_flags();
-  for (const Write& write : writes)
+  for (const CgroupWrite& write : writes)
     runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
   cgroup_ = b_.take();
   runtime(Op::open, from,

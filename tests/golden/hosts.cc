@@ -76,7 +76,7 @@ MadeUpHost root_514() {
                  .v2_parent = "/sys/fs/cgroup",
                  .v2_available = {"cpuset", "cpu", "io", "memory", "pids"},
                  .v2_enabled = {"cpu", "memory"},
-                 .v2_parent_has_others = true};
+                 .v2_parent_is_root = true};
   return {"5.14-root", "Linux 5.14, root, cgroup v2", std::move(host)};
 }
 

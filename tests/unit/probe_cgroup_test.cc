@@ -155,6 +155,7 @@ TEST(CgroupFacts, ACgroupNamespaceAndAMountOfAPart) {
   EXPECT_EQ(facts.v2_own, kTop);
   EXPECT_EQ(facts.v2_parent, kTop);
   EXPECT_TRUE(facts.v2_parent_has_others);
+  EXPECT_FALSE(facts.v2_parent_is_root);
   // No cgroup namespace, a bind mount of one's own directory.
   write_proc(root, "30 1 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
              "0::/docker/abc\n");
@@ -209,7 +210,10 @@ TEST(CgroupFacts, AV1HierarchyOfANameAloneIsNoHybrid) {
       root,
       std::string(kV2Mount) + "40 1 0:37 / /sys/fs/elogind rw - cgroup cgroup rw,name=elogind\n",
       "1:name=elogind:/\n0::/\n");
-  EXPECT_EQ(look_up({"memory"}, kSelf, root.path()).layout, CgroupLayout::v2);
+  const CgroupFacts facts = look_up({"memory"}, kSelf, root.path());
+  EXPECT_EQ(facts.layout, CgroupLayout::v2);
+  EXPECT_TRUE(facts.v2_parent_is_root);
+  EXPECT_FALSE(facts.v2_parent_has_others);
 }
 
 TEST(ControllersFor, LimitsAndUnifiedFiles) {
