@@ -71,14 +71,16 @@ TEST_F(ExplainNamespaces, ALimitReached) {
 TEST_F(ExplainNamespaces, ChrootedIntoADirectory) {
   ISLE_REQUIRE("root");
   const TempDir dir;
-  dir.write("isle", test::read_file(test::isle_binary()), 0755);
-  ASSERT_FALSE(dir.make_dir("proc").empty());
+  const std::string binary = test::isle_binary();
+  ASSERT_FALSE(dir.make_dir("tree").empty());
+  for (const char* name : {"bin", "lib", "lib64", "usr", "proc", "etc", "dev"})
+    ASSERT_EQ(symlink(fmt::format("tree/{}", name).c_str(), (dir / name).c_str()), 0);
   const test::ForkResult result = test::call_in_fork([&]() -> std::string {
     test::own_mounts();
-    must(mount("proc", (dir / "proc").c_str(), "proc", 0, nullptr), "proc");
+    must(mount("/", (dir / "tree").c_str(), nullptr, MS_BIND | MS_REC, nullptr), "bind");
     must(chroot(dir.path().c_str()), "chroot");
     must(chdir("/"), "chdir");
-    return test::run_command({"/isle", "run", "--", "/isle", "--version"}).err;
+    return test::run_command({"/tree" + binary, "run", "--no-root", "--", "true"}).err;
   });
   EXPECT_TRUE(result.ok()) << result.describe();
   EXPECT_SAYS(result.value, "namespaces: Operation not permitted (EPERM)",
