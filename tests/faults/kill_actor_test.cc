@@ -1,9 +1,6 @@
 // kill -9 of each actor between any two steps: one actor is stopped at a step (a fault that hangs),
 // another one or itself is killed, and the one that was stopped goes on (SIGCONT). Who is there to
 // hear it gets the right message; the command is never left running, and nothing else is left.
-//
-// By default every step at which actors meet, every one of the runtime and each seventh other; with
-// ISLE_SOAK=1 all steps.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -268,13 +265,6 @@ std::vector<Victim> victims(const Plan& plan, Carrier carrier, size_t step) {
   return found;
 }
 
-bool is_chosen(const Plan& plan, size_t step) {
-  if (std::getenv("ISLE_SOAK") != nullptr) return true;
-  constexpr size_t kStride = 7;
-  const plan::Step& chosen = plan::View(plan).steps()[step];
-  return chosen.actor == Actor::runtime || chosen.op <= Op::execve || step % kStride == 0;
-}
-
 class KillActor : public testing::TestWithParam<FaultCase> {};
 
 TEST_P(KillActor, IsNoticedAndNothingIsLeft) {
@@ -284,7 +274,7 @@ TEST_P(KillActor, IsNoticedAndNothingIsLeft) {
     const std::vector<bool> done = steps_done(plan);
     for (const Carrier carrier : carriers_for(plan))
       for (size_t step = 0; step < plan.step_count(); ++step) {
-        if (!done[step] || plan.step_actor(step) == "undo" || !is_chosen(plan, step)) continue;
+        if (!done[step] || plan.step_actor(step) == "undo") continue;
         for (const Victim victim : victims(plan, carrier, step)) {
           kill_at(plan, carrier, step, victim);
           if (testing::Test::HasFatalFailure()) return;
