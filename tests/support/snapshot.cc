@@ -6,6 +6,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -119,6 +120,13 @@ Set processes() {
   return set;
 }
 
+// A signal set of /proc/PID/status without 32 and 33, which libc keeps for itself: the first thread
+// of a program makes it change what it does with them.
+std::string program_signals(const std::string& text) {
+  constexpr std::uint64_t kOfLibc = std::uint64_t{3} << 31;
+  return std::to_string(std::stoull(text, nullptr, 16) & ~kOfLibc);
+}
+
 // What of the test process itself a test might change and not put back.
 Set own_state() {
   Set set;
@@ -134,9 +142,10 @@ Set own_state() {
       "Umask:", "Uid:", "Gid:", "SigBlk:", "SigIgn:", "CapEff:", "NoNewPrivs:", "Seccomp:"};
   for (std::string line; std::getline(status, line);) {
     const std::size_t colon = line.find(':');
-    if (colon != line.npos && kept.contains(line.substr(0, colon + 1))) {
-      set[line.substr(0, colon)] = line.substr(colon + 1);
-    }
+    if (colon == line.npos || !kept.contains(line.substr(0, colon + 1))) continue;
+    const std::string name = line.substr(0, colon);
+    set[name] = name.starts_with("Sig") ? program_signals(line.substr(colon + 1))
+                                        : line.substr(colon + 1);
   }
   std::ifstream cgroup("/proc/self/cgroup");
   std::ostringstream all;
