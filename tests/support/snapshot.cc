@@ -5,8 +5,8 @@
 
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -144,8 +144,8 @@ Set own_state() {
     const std::size_t colon = line.find(':');
     if (colon == line.npos || !kept.contains(line.substr(0, colon + 1))) continue;
     const std::string name = line.substr(0, colon);
-    set[name] = name.starts_with("Sig") ? program_signals(line.substr(colon + 1))
-                                        : line.substr(colon + 1);
+    set[name] =
+        name.starts_with("Sig") ? program_signals(line.substr(colon + 1)) : line.substr(colon + 1);
   }
   std::ifstream cgroup("/proc/self/cgroup");
   std::ostringstream all;
