@@ -1,9 +1,11 @@
 # The extension module, python/src. Its arguments are positional, but for open_tree and move_mount.
 import os
-from typing import Any, Final, List, Sequence, Tuple, Union
+from types import TracebackType
+from typing import Any, Final, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from .errors import Error
 
+_Descriptor = TypeVar("_Descriptor", bound=Descriptor)
 _Path = Union[str, bytes, "os.PathLike[str]"]
 
 VERSION: Final[str]
@@ -44,7 +46,29 @@ def move_mount(
     from_dirfd: int = ..., from_path: _Path = "", to_dirfd: int = ..., to_path: _Path = "", flags: int = 0
 ) -> None: ...
 
+class Descriptor:
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    def __enter__(self: _Descriptor) -> _Descriptor: ...
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+        /,
+    ) -> None: ...
+    def _hold(self, fd: int, /) -> None: ...
+    @classmethod
+    def _holding(cls: Type[_Descriptor], fd: int, /) -> _Descriptor: ...
+
+class NamespaceDescriptor(Descriptor):
+    def __init__(self, fd: int, closefd: bool = True) -> None: ...
+
 class namespaces:
+    @staticmethod
+    def open_own(flag: int, /) -> int: ...
     @staticmethod
     def open_of_process(pid: int, flag: int, /) -> int: ...
     @staticmethod
@@ -53,8 +77,6 @@ class namespaces:
     def open_path(path: str, flag: int, /) -> int: ...
     @staticmethod
     def open_of_pidfd(pidfd: int, flag: int, /) -> int: ...
-    @staticmethod
-    def type_flag(fd: int, /) -> int: ...
     @staticmethod
     def inode(fd: int, /) -> int: ...
     @staticmethod

@@ -6,7 +6,7 @@ import os
 from typing import Union
 
 from . import os as kernel
-from ._descriptor import Descriptor
+from ._isle import Descriptor
 from .errors import Error
 
 __all__ = ["ClonedTree"]
@@ -20,7 +20,7 @@ class ClonedTree(Descriptor):
     Needs CAP_SYS_ADMIN over the caller's mount namespace. Gone with its object where it was never attached.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     def __init__(self, path: StrPath, *, recursive: bool = False) -> None:
         flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC

@@ -13,7 +13,7 @@ import os
 from typing import ClassVar, Optional, Tuple, Type, TypeVar, Union
 
 from . import os as kernel
-from ._descriptor import Descriptor
+from ._isle import NamespaceDescriptor
 from ._isle import namespaces as _calls
 
 __all__ = [
@@ -46,26 +46,19 @@ def _process(pid: Union[int, str]) -> int:
     return pid
 
 
-class BaseNamespace(Descriptor):
-    """What the eight types have in common. Made by `from_pid` and its kin; the constructor is for a descriptor that is
-    open already.
+class BaseNamespace(NamespaceDescriptor):
+    """What the eight types have in common. Made by `from_pid` and its kin.
+
+    The constructor takes a descriptor that is open already: ``fd``, which is closed with the object unless ``closefd``
+    is false. ValueError: it is another type of namespace. OSError: ENOTTY it is no namespace. Then it stays open.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     NAMESPACE_CONSTANT: ClassVar[int]
     """CLONE_NEW* of the type."""
     NAMESPACE_PROC_NAME: ClassVar[str]
     """The type's file in /proc/PID/ns."""
-
-    def __init__(self, fd: int, closefd: bool = True) -> None:
-        """Takes `fd`; it is closed with the object, unless `closefd` is false.
-
-        ValueError: it is another type of namespace. OSError: ENOTTY it is no namespace. Then it stays open.
-        """
-        if _calls.type_flag(fd) != self.NAMESPACE_CONSTANT:
-            raise ValueError(f"descriptor {fd} is not a {self.NAMESPACE_PROC_NAME} namespace")
-        self._hold(fd, closefd)
 
     # Opening -------------------------------------------------------------------------------------------------------
 
@@ -75,12 +68,15 @@ class BaseNamespace(Descriptor):
 
         OSError: ENOENT there is no such process; EACCES ptrace(2)'s access check said no.
         """
-        return cls._holding(_calls.open_of_process(_process(pid), cls.NAMESPACE_CONSTANT))
+        number = _process(pid)
+        if number == _SELF:
+            return cls.from_self()
+        return cls._holding(_calls.open_of_process(number, cls.NAMESPACE_CONSTANT))
 
     @classmethod
     def from_self(cls: Type[Self]) -> Self:
         """The namespace that the calling thread is in."""
-        return cls._holding(_calls.open_of_process(_SELF, cls.NAMESPACE_CONSTANT))
+        return cls._holding(_calls.open_own(cls.NAMESPACE_CONSTANT))
 
     @classmethod
     def from_path(cls: Type[Self], path: StrPath) -> Self:
@@ -277,16 +273,20 @@ def unshare_namespaces(
 ) -> None:
     """Moves the calling thread into new namespaces of the chosen types, in one call: all of them or none."""
     flags = 0
-    for wanted, cls in (
-        (cgroup, CgroupNamespace),
-        (ipc, IpcNamespace),
-        (network, NetworkNamespace),
-        (mount, MountNamespace),
-        (pid, PidNamespace),
-        (time, TimeNamespace),
-        (user, UserNamespace),
-        (uts, UtsNamespace),
-    ):
-        if wanted:
-            flags |= cls.NAMESPACE_CONSTANT
+    if cgroup:
+        flags |= kernel.CLONE_NEWCGROUP
+    if ipc:
+        flags |= kernel.CLONE_NEWIPC
+    if network:
+        flags |= kernel.CLONE_NEWNET
+    if mount:
+        flags |= kernel.CLONE_NEWNS
+    if pid:
+        flags |= kernel.CLONE_NEWPID
+    if time:
+        flags |= kernel.CLONE_NEWTIME
+    if user:
+        flags |= kernel.CLONE_NEWUSER
+    if uts:
+        flags |= kernel.CLONE_NEWUTS
     _calls.make(flags)

@@ -5,6 +5,7 @@
 
 namespace isle::python {
 
+void add_descriptor(pybind11::module_& module);
 void add_kernel_calls(pybind11::module_& module);
 void add_namespaces(pybind11::module_& module);
 void add_processes(pybind11::module_& module);

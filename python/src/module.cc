@@ -7,6 +7,7 @@ PYBIND11_MODULE(_isle, module) {
   module.doc() = "libisle, as the package isle uses it; not for use by itself.";
   module.attr("VERSION") = isle::kVersion;
   module.attr("COMMIT") = isle::kCommit;
+  add_descriptor(module);
   add_kernel_calls(module);
   add_namespaces(module);
   add_processes(module);

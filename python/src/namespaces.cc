@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <cerrno>
 
+#include "descriptor.h"
 #include "faces.h"
 #include "raise.h"
 #include "sys/syscalls.h"
@@ -20,10 +22,19 @@ NamespaceType type_of(uint64_t flag) {
   throw py::value_error("not one CLONE_NEW* flag");
 }
 
-/// /proc/PID/ns/NAME; the calling thread's own for a negative pid.
-std::string proc_path(pid_t pid, std::string_view name) {
-  const std::string who = pid < 0 ? "thread-self" : std::to_string(pid);
-  return "/proc/" + who + "/ns/" + std::string(name);
+std::string proc_path(const std::string& who, NamespaceType type) {
+  return "/proc/" + who + "/ns/" + std::string(type_info(type).proc_name);
+}
+
+/// The calling thread's own.
+const char* own_path(NamespaceType type) {
+  static const auto kPaths = [] {
+    std::array<std::string, kNamespaceTypes> paths;
+    for (const NamespaceTypeInfo& info : kNamespaceTypeTable)
+      paths[static_cast<size_t>(info.type)] = proc_path("thread-self", info.type);
+    return paths;
+  }();
+  return kPaths[static_cast<size_t>(type)].c_str();
 }
 
 int release(Result<Namespace> result) { return take(std::move(result)).release().release(); }
@@ -35,14 +46,18 @@ Namespace handle(int fd) {
   return take(Namespace::from_fd(Fd(copy)));
 }
 
-int open_of_process(pid_t pid, uint64_t flag) {
-  const std::string path = proc_path(pid, type_info(type_of(flag)).proc_name);
-  const int fd = without_gil([&] {
-    return sys::openat(sys::kAtFdcwd, path.c_str(),
-                       sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
+int open_link(const char* path) {
+  const int fd = without_gil([=] {
+    return sys::openat(sys::kAtFdcwd, path, sys::OpenFlags::rdonly | sys::OpenFlags::cloexec);
   });
-  if (fd < 0) raise({.code = -fd, .what = "open namespace \"" + path + '"'});
+  if (fd < 0) raise({.code = -fd, .what = "open namespace \"" + std::string(path) + '"'});
   return fd;
+}
+
+int open_own(uint64_t flag) { return open_link(own_path(type_of(flag))); }
+
+int open_of_process(pid_t pid, uint64_t flag) {
+  return open_link(proc_path(std::to_string(pid), type_of(flag)).c_str());
 }
 
 int open_for_children(pid_t pid, uint64_t flag) {
@@ -60,17 +75,6 @@ int open_of_pidfd(int pidfd, uint64_t flag) {
   return release(Namespace::of_pidfd(BorrowedFd(pidfd), type_of(flag)));
 }
 
-/// The flag of the namespace's type. OSError: ENOTTY it is none.
-uint64_t type_flag(int fd) {
-  // Only nsfs is asked for its type: the same ioctl number may mean anything to a device.
-  sys::statfs_t filesystem;
-  if (sys::fstatfs(fd, &filesystem) == 0 && filesystem.f_type == sys::kNsfsMagic) {
-    const int flag = sys::ioctl(fd, sys::Ioctl::ns_get_nstype);
-    if (flag >= 0) return static_cast<uint64_t>(flag);
-  }
-  return type_info(handle(fd).type()).clone_flag;
-}
-
 uint64_t inode_of(int dirfd, const char* path, sys::AtFlags flags) {
   sys::statx_t stat;
   const int result = sys::statx(dirfd, path, flags, sys::StatxMask::ino, &stat);
@@ -81,8 +85,7 @@ uint64_t inode_of(int dirfd, const char* path, sys::AtFlags flags) {
 uint64_t inode(int fd) { return inode_of(fd, "", sys::AtFlags::empty_path); }
 
 uint64_t current_inode(uint64_t flag) {
-  const std::string path = proc_path(-1, type_info(type_of(flag)).proc_name);
-  return inode_of(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none);
+  return inode_of(sys::kAtFdcwd, own_path(type_of(flag)), sys::AtFlags::none);
 }
 
 void join(int fd, uint64_t flag) {
@@ -90,9 +93,22 @@ void join(int fd, uint64_t flag) {
   take(handle(fd).enter());  // fails again, and says why
 }
 
-void make(uint64_t flags) {
-  take(without_gil([&] { return unshare(NamespaceSet::of_clone_flags(flags)); }));
+/// Not through pybind11, whose part of the time would be a tenth of what the kernel takes.
+PyObject* make(PyObject*, PyObject* number) {
+  const unsigned long long flags = PyLong_AsUnsignedLongLong(number);
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  if (without_gil([=] { return sys::unshare(sys::CloneFlags{flags}); }) < 0) {
+    try {
+      take(unshare(NamespaceSet::of_clone_flags(flags)));  // fails again, and says why
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return nullptr;
+    }
+  }
+  Py_RETURN_NONE;
 }
+
+PyMethodDef kMake[] = {{"make", make, METH_O, nullptr}, {nullptr, nullptr, 0, nullptr}};
 
 void join_process(int pidfd, uint64_t flags) {
   take(without_gil([&] { return enter(BorrowedFd(pidfd), NamespaceSet::of_clone_flags(flags)); }));
@@ -117,19 +133,27 @@ void set_limit(uint64_t flag, long long limit) {
 
 }  // namespace
 
+uint64_t namespace_type_flag(int fd) {
+  // The ioctl's number is nsfs's own, so what answers with a flag is a namespace; handle() makes sure of the rest.
+  const int flag = sys::ioctl(fd, sys::Ioctl::ns_get_nstype);
+  if (flag > 0 && type_of_clone_flag(static_cast<uint64_t>(flag)))
+    return static_cast<uint64_t>(flag);
+  return type_info(handle(fd).type()).clone_flag;
+}
+
 void add_namespaces(py::module_& module) {
   py::module_ names = module.def_submodule("namespaces", "Namespaces as descriptors.");
+  names.def("open_own", open_own);
   names.def("open_of_process", open_of_process);
   names.def("open_for_children", open_for_children);
   names.def("open_path", open_path);
   names.def("open_of_pidfd", open_of_pidfd);
-  names.def("type_flag", type_flag);
   names.def("inode", inode);
   names.def("current_inode", current_inode);
   names.def("unique_id", [](int fd) { return handle(fd).id().unique; });
   names.def("join", join);
   names.def("join_process", join_process);
-  names.def("make", make);
+  PyModule_AddFunctions(names.ptr(), kMake);
   names.def("owner", owner);
   names.def("parent", [](int fd) { return release(handle(fd).parent()); });
   names.def("owner_uid", [](int fd) { return take(handle(fd).owner_uid()); });
