@@ -126,8 +126,9 @@ endfunction()
 
 # isle_command(NAME FOLDER): an installed program. Static and at a fixed address, because a dynamic one takes twice
 # as long to start; dynamic where an instrument needs its run-time. All but its main.cc is isle_NAME_parts, which
-# unit tests link.
+# unit tests link. LINKS: other names for it, beside it.
 function(isle_command name folder)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
   isle_sources(sources ${folder})
   if(NOT sources)
     return()
@@ -146,6 +147,11 @@ function(isle_command name folder)
     target_sources(isle_command_${name} PRIVATE "${light_start_source}")
   endif()
   install(TARGETS isle_command_${name} DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  foreach(link IN LISTS arg_LINKS)
+    add_custom_command(TARGET isle_command_${name} POST_BUILD
+      COMMAND "${CMAKE_COMMAND}" -E create_symlink ${name} "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${link}")
+    install(FILES "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${link}" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  endforeach()
 endfunction()
 
 # isle_bench_programs(FOLDER): each .c file a static program in BUILD/bench, to stand beside isle: nothing of isle is in

@@ -83,6 +83,68 @@ _isle_run() {
   fi
 }
 
+_isle_unshare() {
+  local i=2
+  while ((i < COMP_CWORD)); do
+    case ${COMP_WORDS[i]} in
+      -n|--new|--keep|--time-offset|--hostname|--propagation|--map-uid|--map-gid|--uid|--gid|--root|-w|--workdir) ((i += 2)) ;;
+      --) ((i += 1)); break ;;
+      -*) ((i += 1)) ;;
+      *) break ;;
+    esac
+  done
+  if ((i < COMP_CWORD)) || [[ ${COMP_WORDS[i-1]} == -- && i -eq COMP_CWORD ]]; then
+    if declare -F _command_offset > /dev/null; then
+      _command_offset "$i"
+    elif ((i == COMP_CWORD)); then
+      mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    else
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+    return
+  fi
+  case $prev in
+    -n|--new) _isle_list "cgroup ipc mount network pid time user uts"; return ;;
+    --keep) return ;;
+    --time-offset) return ;;
+    --hostname) return ;;
+    --propagation) _isle_list "private slave shared unchanged"; return ;;
+    --map-uid) return ;;
+    --map-gid) return ;;
+    --uid) return ;;
+    --gid) return ;;
+    --root) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+    -w|--workdir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--new -n --keep --time-offset --hostname --proc --propagation --map-root -r --map-uid --map-gid --map-auto --uid --gid --keep-capabilities --fork -f --die-with-parent --root --workdir -w --explain --help -h" -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+  fi
+}
+
+_isle_enter() {
+  local i=2
+  while ((i < COMP_CWORD)); do
+    case ${COMP_WORDS[i]} in
+      -t|--types|-u|--user|--uid|--gid|--workdir) ((i += 2)) ;;
+      --) ((i += 1)); break ;;
+      -*) ((i += 1)) ;;
+      *) break ;;
+    esac
+  done
+  case $prev in
+    -t|--types) _isle_list "cgroup ipc mount network pid time user uts"; return ;;
+    -u|--user) _isle_list "follow keep"; return ;;
+    --uid) return ;;
+    --gid) return ;;
+    --workdir) return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--all -a --types -t --root -r --cwd -w --env -e --cgroup -c --label --user -u --uid --gid --workdir --explain --help -h" -- "$cur")
+  fi
+}
+
 _isle_doctor() {
   local i=2
   while ((i < COMP_CWORD)); do
@@ -103,12 +165,14 @@ _isle() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "help run doctor --help --version" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "help run unshare enter doctor --help --version" -- "$cur")
     return
   fi
   case ${COMP_WORDS[1]} in
-    help) _isle_list "help run doctor" ;;
+    help) _isle_list "help run unshare enter doctor" ;;
     run) _isle_run ;;
+    unshare) _isle_unshare ;;
+    enter) _isle_enter ;;
     doctor) _isle_doctor ;;
   esac
 }

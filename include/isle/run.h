@@ -100,6 +100,10 @@ class Process {
 /// there; what kept the command from being executed, by step.
 [[nodiscard]] Status start_waiting(const std::string& socket_path, const Plan& plan);
 
+/// Carries out a plan for ProcessWish::in_place: this process becomes the command, under its own
+/// pid. Needs one thread. Returns only with what failed; what was done before that stays done.
+[[nodiscard]] Error become(const Plan& plan, const LaunchOptions& options = {});
+
 /// compile() on this machine, launch().
 [[nodiscard]] Result<Process> spawn(const Spec& spec, const LaunchOptions& options = {});
 

@@ -43,6 +43,8 @@ struct NamespaceWish {
   /// all or none.
   int fd = -1;
   Origin from = 0;
+  /// (pid, a new one) Only the command's children are born in it, as after unshare(2).
+  bool for_children = false;
   [[nodiscard]] bool joins() const { return fd >= 0 || !path.empty(); }
 };
 
@@ -216,6 +218,9 @@ struct User {
   Wish<uint32_t> uid;  ///< As seen inside. Without one: what the caller is, where mapped.
   Wish<uint32_t> gid;
   Wish<std::vector<uint32_t>> additional_gids;
+  /// Nothing but what is asked for above changes: the caller's ids stay, mapped or not, and so do
+  /// its groups. The working directory is entered before ids change. unshare(1), nsenter(1).
+  bool as_is = false;
 };
 
 /// runtime-spec: process.consoleSize.
@@ -227,6 +232,12 @@ struct ConsoleSize {
 /// What runs, and as what. Nothing asked for leaves the caller's value in place.
 struct ProcessWish {
   Asked<std::vector<std::string>> args;
+  /// The file to execute where args[0] does not name it; looked up in the same way.
+  Wish<std::string> program;
+  /// No process is made: the caller itself becomes the command, as with unshare(1) and nsenter(1);
+  /// see become(). Goes with nothing that needs somebody outside: init, a terminal, limits, kept
+  /// namespaces, maps of more than the own id. A pid namespace is then its children's.
+  Asked<bool> in_place;
   /// "NAME=value"; no wish: the caller's environment as gathered in Host.
   Wish<std::vector<std::string>> env;
   /// Inside the root. Without one: the caller's, where it exists inside, else "/".
@@ -253,6 +264,7 @@ struct ProcessWish {
   Asked<bool> new_session;
   /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
   Asked<bool> die_with_parent;
+  int death_signal = 9;  ///< ... or this signal.
   /// A small pid 1 that forwards signals and reaps orphans; the command is its child.
   Asked<bool> init;
   /// A listening socket of the caller's (AF_UNIX, SOCK_SEQPACKET). The launch ends when all is set up
@@ -261,6 +273,8 @@ struct ProcessWish {
   /// Descriptors of the caller that stay open in the command, under their own numbers; 0 to 2 do
   /// in any case.
   Asked<std::vector<int>> pass_fds;
+  /// All of them do, as with unshare(1) and nsenter(1).
+  bool pass_all_fds = false;
 };
 
 // ---- limits ------------------------------------------------------------------------------------
@@ -302,6 +316,11 @@ struct Spec {
   /// to itself, others their own id and, where /etc/subuid grants ranges, those around it.
   Wish<IdMap> uid_mappings;
   Wish<IdMap> gid_mappings;
+  /// No map is written: every id is the overflow id (65534) inside.
+  bool leave_uids_unmapped = false;
+  bool leave_gids_unmapped = false;
+  /// "allow" or "deny" for /proc/PID/setgroups of a new user namespace, user_namespaces(7).
+  Wish<bool> allow_setgroups;
   /// Fill from /etc/subuid and /etc/subgid; an error where they grant nothing.
   Asked<bool> map_auto;
   /// False: no automatic use of subordinate ids where no map was asked for.
@@ -312,6 +331,8 @@ struct Spec {
   /// Root and working directory of the command by descriptor, taken when namespaces are joined:
   /// those of another process, /proc/PID/root and /proc/PID/cwd.
   Wish<int> root_fd;
+  /// ... or by path, chroot(2): as the command's mount namespace has it, nothing mounted.
+  Wish<std::string> root_directory;
   Wish<int> cwd_fd;
   /// For the caller's mount tree where there is no new root; unshare(1) --propagation.
   Wish<Propagation> mount_propagation;

@@ -31,6 +31,10 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
 int run_main(const Invocation& invocation);
+int unshare_main(const Invocation& invocation);
+std::span<const Option> unshare_options();
+int enter_main(const Invocation& invocation);
+std::span<const Option> enter_options();
 int doctor_main(const Invocation& invocation);
 std::span<const Option> doctor_options();
 

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/faces.h"
 #include "cli/output.h"
 #include "cli/values.h"
 #include "isle/version.h"
@@ -55,6 +56,9 @@ void keep_standard_descriptors() {
 
 int dispatch(std::span<char* const> argv) {
   keep_standard_descriptors();
+  if (!argv.empty()) {
+    if (FaceMain* const face = face_called(argv.front())) return face(argv);
+  }
   if (argv.size() < 2) {
     print_error(overview());
     return kIsleFailed;

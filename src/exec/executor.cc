@@ -245,7 +245,8 @@ long execute(Context& context, const Step& step) noexcept {
 
   Message message;
   message.kind = Message::Kind::executing;
-  if (const int sent = send(context.channel, message); sent < 0) return sent;
+  if (context.channel >= 0)  // in place there is nobody to tell
+    if (const int sent = send(context.channel, message); sent < 0) return sent;
   sys::rt_sigprocmask(sys::SigMask::setmask, &context.launch->mask, nullptr);
 
   long result = -ENOENT;

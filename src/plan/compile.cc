@@ -30,9 +30,7 @@ void Compiler::need_guard(Origin from) {
   runtime(Op::guard, from);
 }
 
-Result<Plan> Compiler::compile() {
-  if (auto complaints = validate(spec_); !complaints.empty())
-    return std::unexpected(std::move(complaints.front()));
+Status Compiler::check_host() const {
   if (new_user() && !host_.user_namespaces)
     return refuse(spec_.find(NamespaceType::user)->from, ENOSPC,
                   "create a user namespace: this kernel or its administrator forbids them",
@@ -44,6 +42,27 @@ Result<Plan> Compiler::compile() {
     if (const FileFact fact = host_.file(fmt::format("fd:{}", fd)); fact.kind == FileKind::missing)
       return refuse(spec_.process.pass_fds.from, fact.error,
                     fmt::format("pass descriptor {} on", fd), "it is not open");
+  return {};
+}
+
+/// The host's /proc, where something is written to it after the way there may be gone.
+void Compiler::open_proc() {
+  const NamespaceWish* mount = spec_.find(NamespaceType::mount);
+  const bool joins_mount = mount != nullptr && mount->joins();
+  if (!joins_mount && !spec_.process.apparmor_profile && !spec_.process.selinux_label) return;
+  proc_ = b_.take();
+  runtime(Op::open, 0,
+          {text("/proc"),
+           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+           proc_});
+  runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
+}
+
+Result<Plan> Compiler::compile() {
+  if (auto complaints = validate(spec_); !complaints.empty())
+    return std::unexpected(std::move(complaints.front()));
+  if (Status status = check_host(); !status) return std::unexpected(status.error());
+  if (spec_.process.in_place.value) return compile_in_place();
   if (Status status = choose_ids(); !status) return std::unexpected(status.error());
 
   // Before the clone, on the host's side: cgroups first, so that the child is born in its own;
@@ -58,15 +77,7 @@ Result<Plan> Compiler::compile() {
     return refuse(spec_.keep.front().from, 0,
                   "keep a namespace: from a mount namespace that is joined, the host's paths are "
                   "out of reach");
-  // The host's /proc, where something is written to it after the way there may be gone.
-  if (joins_mount || spec_.process.apparmor_profile || spec_.process.selinux_label) {
-    proc_ = b_.take();
-    runtime(Op::open, 0,
-            {text("/proc"),
-             sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-             proc_});
-    runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
-  }
+  open_proc();
   attach_runtime();
   if (joins_in_runtime()) runtime_joins();
 
@@ -81,9 +92,9 @@ Result<Plan> Compiler::compile() {
   if (Status status = host_side_settings(); !status) return std::unexpected(status.error());
 
   if (spec_.process.die_with_parent.value) {
-    constexpr uint64_t kSigkill = 9;
     init(Op::prctl, spec_.process.die_with_parent.from,
-         {static_cast<uint64_t>(sys::Prctl::set_pdeathsig), kSigkill});
+         {static_cast<uint64_t>(sys::Prctl::set_pdeathsig),
+          static_cast<uint64_t>(spec_.process.death_signal)});
     init(Op::alive, spec_.process.die_with_parent.from);  // it may have died before the prctl
   }
   if (!joins_in_runtime()) init_joins();
@@ -117,7 +128,10 @@ Result<Plan> Compiler::compile() {
     actor = Actor::command;
   }
   if (Status status = finish_process(actor); !status) return std::unexpected(status.error());
+  return finish();
+}
 
+Result<Plan> Compiler::finish() {
   if (b_.out_of_registers())
     return fail(ENFILE, "plan: more descriptors at once than a plan has registers");
   constexpr size_t kMostSteps = 0xfff0;

@@ -39,11 +39,19 @@ class Compiler {
   Result<Plan> compile();
 
  private:
+  // compile.cc
+  Result<Plan> compile_in_place();
+  Status check_host() const;
+  void open_proc();
+  Result<Plan> finish();
+
   // ids.cc
   Status choose_ids();
   void runtime_writes_ids();
   void init_gets_ids();
   void set_identity(Actor actor);
+  void set_asked_ids(Actor actor);
+  [[nodiscard]] bool drops_groups_early() const;
   [[nodiscard]] uint32_t inside_uid() const;
   [[nodiscard]] uint32_t inside_gid() const;
   [[nodiscard]] bool may_set_groups() const;
@@ -56,6 +64,7 @@ class Compiler {
   void init_joins();
   void join_all(Actor actor, bool user_last);
   void enter_directories();
+  void children_namespaces();
   void time_namespace();
   void names();
   Status keep_namespaces();
@@ -142,7 +151,7 @@ class Compiler {
   /// A path of the host, absolute: the working directory is not the caller's at all times.
   [[nodiscard]] std::string host_path(std::string_view path) const;
   Step& init(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
-    return b_.add(Actor::init, op, from, args);
+    return b_.add(first_, op, from, args);
   }
   Step& runtime(Op op, Origin from, std::initializer_list<uint64_t> args = {}) {
     return b_.add(Actor::runtime, op, from, args);
@@ -162,9 +171,10 @@ class Compiler {
   const Host& host_;
   Builder b_;
   IdPlan ids_;
-  Register root_ = kNone;     ///< The directory all destinations are below.
-  Register cgroup_ = kNone;   ///< v2 directory to clone into.
-  Register root_fd_ = kNone;  ///< Spec::root_fd, Spec::cwd_fd
+  Actor first_ = Actor::init;  ///< Who becomes the command's first process; in place: the runtime.
+  Register root_ = kNone;      ///< The directory all destinations are below.
+  Register cgroup_ = kNone;    ///< v2 directory to clone into.
+  Register root_fd_ = kNone;   ///< Spec::root_fd, Spec::cwd_fd
   Register cwd_fd_ = kNone;
   Register start_ = kNone;    ///< ProcessWish::start_socket
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.

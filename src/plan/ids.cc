@@ -62,21 +62,31 @@ Status Compiler::choose_ids() {
   const bool ranges =
       spec_.map_auto.value || (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
   const auto choose = [&](const Wish<IdMap>& wish, uint32_t own, const IdMap& own_map,
-                          const std::vector<SubIdRange>& sub) -> IdMap {
+                          const std::vector<SubIdRange>& sub, bool none) -> IdMap {
+    if (none) return {};
     if (wish) return wish->value;
     if (ranges) return map_around(own, sub);
     if (can_map) return identity(own_map);
     return {{own, own, 1}};
   };
-  ids_.uid_map = choose(spec_.uid_mappings, host_.uid, host_.own_uid_map, host_.subuid);
-  ids_.gid_map = choose(spec_.gid_mappings, host_.gid, host_.own_gid_map, host_.subgid);
+  ids_.uid_map = choose(spec_.uid_mappings, host_.uid, host_.own_uid_map, host_.subuid,
+                        spec_.leave_uids_unmapped);
+  ids_.gid_map = choose(spec_.gid_mappings, host_.gid, host_.own_gid_map, host_.subgid,
+                        spec_.leave_gids_unmapped);
+  const bool denied = spec_.allow_setgroups && !spec_.allow_setgroups->value;
+  ids_.deny_setgroups = denied;
+  const bool uid_single = ids_.uid_map.empty() || is_single(ids_.uid_map, host_.uid);
+  const bool gid_single = ids_.gid_map.empty() || is_single(ids_.gid_map, host_.gid);
+  if (spec_.process.in_place.value) {
+    ids_.deny_setgroups = denied || !ids_.gid_map.empty();
+    ids_.by_init = uid_single && gid_single;
+    return {};
+  }
   if (can_map) return {};
 
-  const bool uid_single = is_single(ids_.uid_map, host_.uid);
-  const bool gid_single = is_single(ids_.gid_map, host_.gid);
   ids_.uid_by_program = !uid_single;
   ids_.gid_by_program = !gid_single;
-  ids_.deny_setgroups = gid_single;
+  ids_.deny_setgroups = denied || (gid_single && !ids_.gid_map.empty());
   ids_.by_init = uid_single && gid_single;
   if (!ids_.by_init && !has_programs)
     return refuse(ids_.uid_by_program ? ids_.uid_from : ids_.gid_from, EPERM,
@@ -94,6 +104,7 @@ void Compiler::runtime_writes_ids() {
   if (ids_.deny_setgroups) write_child(ids_.gid_from, "setgroups", "deny");
   const auto write = [&](const char* file, bool by_program, const std::string& program,
                          const IdMap& map, Origin from) {
+    if (map.empty()) return;
     if (by_program) {
       const std::vector<std::string> arguments = program_arguments(map);
       const uint64_t list = b_.list(arguments);
@@ -121,12 +132,15 @@ bool Compiler::may_set_groups() const {
 void Compiler::init_gets_ids() {
   if (!new_user()) return;
   if (ids_.by_init) {
-    write_proc(ids_.gid_from, "self/setgroups", "deny");
-    write_proc(ids_.uid_from, "self/uid_map", to_text(ids_.uid_map));
-    write_proc(ids_.gid_from, "self/gid_map", to_text(ids_.gid_map));
+    if (ids_.deny_setgroups) write_proc(ids_.gid_from, "self/setgroups", "deny");
+    if (!ids_.uid_map.empty()) write_proc(ids_.uid_from, "self/uid_map", to_text(ids_.uid_map));
+    if (!ids_.gid_map.empty()) write_proc(ids_.gid_from, "self/gid_map", to_text(ids_.gid_map));
   } else {
     init(Op::await, 0, {static_cast<uint64_t>(Point::ids_ready)});
   }
+  if (spec_.allow_setgroups && spec_.allow_setgroups->value)
+    write_proc(spec_.allow_setgroups->from, "self/setgroups", "allow");
+  if (spec_.process.user.as_is) return;
   // What is made for the sandbox belongs to its root where it has one.
   if (to_host(ids_.gid_map, 0) && inside_gid() != 0) init(Op::setresgid, ids_.gid_from, {0});
   if (to_host(ids_.uid_map, 0) && inside_uid() != 0) init(Op::setresuid, ids_.uid_from, {0});
@@ -134,6 +148,7 @@ void Compiler::init_gets_ids() {
 
 void Compiler::set_identity(Actor actor) {
   const User& user = spec_.process.user;
+  if (user.as_is) return set_asked_ids(actor);
   const bool root_inside = new_user() && to_host(ids_.uid_map, 0);
   const bool root_group_inside = new_user() && to_host(ids_.gid_map, 0);
   const uint32_t uid_now = root_inside ? 0 : inside_uid();
@@ -164,6 +179,27 @@ void Compiler::set_identity(Actor actor) {
              {static_cast<uint64_t>(sys::Prctl::set_keepcaps), 1});
     b_.add(actor, Op::setresuid, user.uid ? user.uid->from : Origin{0}, {uid});
   }
+}
+
+/// Only what was asked for. Groups can be dropped before a user namespace is joined, which may deny
+/// it, or after, where the caller may not; one of the two has to do.
+void Compiler::set_asked_ids(Actor actor) {
+  const User& user = spec_.process.user;
+  if (user.additional_gids) {
+    const std::vector<uint32_t>& groups = user.additional_gids->value;
+    Step& step = b_.add(actor, Op::setgroups, user.additional_gids->from,
+                        {b_.blob(groups.data(), groups.size() * sizeof(uint32_t))});
+    if (drops_groups_early()) step.pass_over = EPERM;
+  }
+  if (user.gid) b_.add(actor, Op::setresgid, user.gid->from, {user.gid->value});
+  if (user.uid) b_.add(actor, Op::setresuid, user.uid->from, {user.uid->value});
+}
+
+bool Compiler::drops_groups_early() const {
+  const User& user = spec_.process.user;
+  const NamespaceWish* userns = spec_.find(NamespaceType::user);
+  return userns != nullptr && userns->joins() && user.as_is && user.additional_gids &&
+         user.additional_gids->value.empty() && host_.has_capability(kCapSetgid);
 }
 
 }  // namespace isle::plan

@@ -155,7 +155,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const auto made = std::find_if(idmapped_.begin(), idmapped_.end(),
                                  [&](const auto& entry) { return entry.first == index; });
   const Register tree = made != idmapped_.end() ? made->second : b_.take();
-  if (made == idmapped_.end()) bind_source(op, bind, tree, Actor::init);
+  if (made == idmapped_.end()) bind_source(op, bind, tree, first_);
   set_attributes(tree, bind.attributes, op.from);
   if (bind.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
@@ -173,6 +173,13 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
   if (fs.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
          {mount, 0, kEmptyPath, 0, 0, propagation_bits(fs.propagation), kNone});
+  // In the caller's own tree: where mounts are shared, only what is private hides this one.
+  if (!spec_.root && spec_.mount_propagation &&
+      spec_.mount_propagation->value != Propagation::private_)
+    init(Op::mount_setattr, op.from,
+         {kNone, text(op.destination), sys::bits(sys::AtFlags::recursive), 0, 0,
+          propagation_bits(Propagation::private_), kNone})
+        .pass_over = EINVAL;
   attach(mount, root_, op.destination, true, op.from);
   // A later operation on this very mount goes by its descriptor.
   if (fs.type == "proc")

@@ -40,6 +40,8 @@ sys::CloneFlags Compiler::clone_flags() const {
   auto flags = sys::CloneFlags::none;
   for (const TypeRow& entry : kTypes)
     if (entry.type != NamespaceType::time && creates(entry.type)) flags |= entry.flag;
+  const NamespaceWish* pid = spec_.find(NamespaceType::pid);
+  if (pid != nullptr && pid->for_children) flags &= ~sys::CloneFlags::newpid;
   if (shares_memory()) flags |= sys::CloneFlags::vm;
   return flags;
 }
@@ -123,18 +125,37 @@ void Compiler::join_all(Actor actor, bool user_last) {
 }
 
 // Gaining privilege: user first. Losing it: user last.
-void Compiler::runtime_joins() { join_all(Actor::runtime, caller_is_privileged()); }
+void Compiler::runtime_joins() {
+  if (drops_groups_early())
+    runtime(Op::setgroups, spec_.process.user.additional_gids->from, {b_.blob(nullptr, 0)});
+  join_all(Actor::runtime, caller_is_privileged());
+}
 void Compiler::init_joins() { join_all(Actor::init, false); }
 
+/// Before anything else is made for the command: what it makes later is born there.
+void Compiler::children_namespaces() {
+  const NamespaceWish* pid = spec_.find(NamespaceType::pid);
+  const bool for_children =
+      pid != nullptr && !pid->joins() && (pid->for_children || spec_.process.in_place.value);
+  if (for_children) init(Op::unshare, pid->from, {sys::bits(sys::CloneFlags::newpid)});
+}
+
 void Compiler::enter_directories() {
+  if (spec_.root_directory) {
+    init(Op::chroot, spec_.root_directory->from, {text(spec_.root_directory->value)});
+    init(Op::chdir, spec_.root_directory->from, {text("/")});
+  }
   if (root_fd_ != kNone) {
     init(Op::fchdir, spec_.root_fd->from, {root_fd_});
     init(Op::chroot, spec_.root_fd->from, {text(".")});
   }
   if (cwd_fd_ != kNone) init(Op::fchdir, spec_.cwd_fd->from, {cwd_fd_});
+  if (spec_.process.user.as_is && spec_.process.cwd)
+    init(Op::chdir, spec_.process.cwd->from, {text(spec_.process.cwd->value)});
 }
 
 void Compiler::time_namespace() {
+  children_namespaces();
   if (!creates(NamespaceType::time)) return;
   const Origin from = spec_.find(NamespaceType::time)->from;
   constexpr int64_t kSecond = 1'000'000'000;
@@ -178,7 +199,9 @@ void Compiler::write_sysctl() {
 Status Compiler::keep_namespaces() {
   if (spec_.keep.empty()) return {};
   runtime_has_late_steps_ = true;
-  if (creates(NamespaceType::time)) {  // init has made it by now
+  const NamespaceWish* pid = spec_.find(NamespaceType::pid);
+  const bool late_pid = pid != nullptr && pid->for_children;
+  if (creates(NamespaceType::time) || late_pid) {  // init has made it by now
     init(Op::post, 0, {static_cast<uint64_t>(Point::namespaces_ready)});
     runtime(Op::await, 0, {static_cast<uint64_t>(Point::namespaces_ready)});
   }
@@ -195,7 +218,9 @@ Status Compiler::keep_namespaces() {
                     "binding a namespace to a path needs CAP_SYS_ADMIN in the mount namespace");
     const bool is_new = fact.kind == FileKind::missing;
     if (is_new) runtime(Op::create_file, wish.from, {text(wish.path), kMode});
-    const char* file = wish.type == NamespaceType::time ? "time_for_children" : row(wish.type).file;
+    const char* file = row(wish.type).file;
+    if (wish.type == NamespaceType::time) file = "time_for_children";
+    if (wish.type == NamespaceType::pid && late_pid) file = "pid_for_children";
     runtime(Op::persist, wish.from, {text(file), text(wish.path)});
     // Undone only when the command never started; not made is nothing to undo.
     Step& umount =

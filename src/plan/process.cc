@@ -147,7 +147,8 @@ void Compiler::load_filter(Actor actor) {
 std::vector<std::string> Compiler::command_paths() const {
   const ProcessWish& wish = spec_.process;
   const std::vector<std::string>& environment = wish.env ? wish.env->value : host_.environment;
-  return candidates(wish.args.value.front(), value_of(environment, "PATH"));
+  return candidates(wish.program ? wish.program->value : wish.args.value.front(),
+                    value_of(environment, "PATH"));
 }
 
 void Compiler::privileges(Actor actor) {
@@ -172,9 +173,8 @@ void Compiler::privileges(Actor actor) {
   }
   // Changed credentials clear the signal asked for at the start (kernel: commit_creds()).
   if (wish.die_with_parent.value) {
-    constexpr uint64_t kSigkill = 9;
     b_.add(actor, Op::prctl, wish.die_with_parent.from,
-           {number(sys::Prctl::set_pdeathsig), kSigkill});
+           {number(sys::Prctl::set_pdeathsig), static_cast<uint64_t>(wish.death_signal)});
     if (actor == Actor::init) b_.add(actor, Op::alive, wish.die_with_parent.from);
   }
   if (wish.no_new_privileges.value) {
@@ -185,6 +185,7 @@ void Compiler::privileges(Actor actor) {
 
 void Compiler::working_directory(Actor actor) {
   const ProcessWish& wish = spec_.process;
+  if (wish.user.as_is && !spec_.root) return;  // entered already
   if (wish.cwd) {
     b_.add(actor, Op::chdir, wish.cwd->from, {text(wish.cwd->value)});
   } else if (spec_.root) {
@@ -195,6 +196,21 @@ void Compiler::working_directory(Actor actor) {
 
 /// Nothing but 0, 1, 2 and what was asked for reaches the command.
 void Compiler::descriptors(Actor actor) {
+  if (spec_.process.pass_all_fds) {
+    // But for those that were opened for isle: a helper inherited them as they are.
+    std::vector<int> ours;
+    for (const NamespaceWish& wish : spec_.namespaces) ours.push_back(wish.fd);
+    for (const auto* wish : {&spec_.root_fd, &spec_.cwd_fd})
+      if (*wish) ours.push_back((*wish)->value);
+    std::sort(ours.begin(), ours.end());
+    ours.erase(std::unique(ours.begin(), ours.end()), ours.end());
+    for (const int fd : ours)
+      if (fd > 2)
+        b_.add(actor, Op::close_range, 0,
+               {static_cast<uint64_t>(fd), static_cast<uint64_t>(fd),
+                sys::bits(sys::CloseRange::cloexec)});
+    return;
+  }
   std::vector<int> kept = spec_.process.pass_fds.value;
   std::sort(kept.begin(), kept.end());
   kept.erase(std::unique(kept.begin(), kept.end()), kept.end());

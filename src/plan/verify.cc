@@ -77,7 +77,9 @@ const char* order_problem(const Step& step, Progress& progress) {
       return progress.started[static_cast<size_t>(Actor::command)] ? nullptr : "nothing to reap";
     case Op::execve:
       progress.ended[actor] = true;
-      return is_runtime ? "the runtime does not execve" : nullptr;
+      return is_runtime && progress.started[static_cast<size_t>(Actor::init)]
+                 ? "the runtime does not execve where there is somebody else to do it"
+                 : nullptr;
     case Op::send_fd:
       ++progress.sent_fds;
       return is_init ? nullptr : "only init hands descriptors to the runtime";
@@ -145,6 +147,9 @@ Status verify(const Plan& plan) {
   Progress progress;
   for (size_t i = 0; i < view.steps().size(); ++i)
     if (Status status = verify_step(view, plan, i, progress); !status) return status;
+  if (view.header()->clone_step == kNoStep)
+    return progress.ended[static_cast<size_t>(Actor::runtime)] ? Status{}
+                                                               : fail(0, "plan: executes nothing");
   if (view.header()->clone_step >= view.steps().size() ||
       view.steps()[view.header()->clone_step].op != Op::clone3)
     return fail(0, "plan: does not say where it clones");

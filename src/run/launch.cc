@@ -253,6 +253,8 @@ Result<ExitStatus> Process::wait() {
 
 Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   if (Status status = verify(plan); !status) return std::unexpected(status.error());
+  if (plan::View(plan).header()->clone_step == plan::kNoStep)
+    return fail(0, "launch: this plan makes no process; become() carries it out");
   LaunchOptions settled = options;
   if (needs_helper(plan) || settled.stdio != LaunchOptions{}.stdio)
     settled.carrier = LaunchOptions::Carrier::helper;

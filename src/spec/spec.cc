@@ -111,6 +111,26 @@ void check_inside_id(const Wish<uint32_t>& id, const Wish<IdMap>& map, const cha
   }
 }
 
+/// Without a clone nobody is left outside to do any of these.
+void check_in_place(const Spec& spec, Complaints& bad) {
+  const auto needs_process = [&](bool wanted, Origin from, const char* what) {
+    if (wanted)
+      bad.add(from, fmt::format("{}: needs a process of the command's own", what), "--fork");
+  };
+  const ProcessWish& process = spec.process;
+  const Resources& limits = spec.resources;
+  needs_process(process.init.value, process.init.from, "init");
+  needs_process(process.terminal.value, process.terminal.from, "terminal");
+  needs_process(process.oom_score_adj.has_value(),
+                process.oom_score_adj ? process.oom_score_adj->from : Origin{0},
+                "oom score adjustment");
+  needs_process(!spec.keep.empty(), spec.keep.empty() ? Origin{0} : spec.keep.front().from,
+                "keep a namespace");
+  needs_process(limits.memory_limit_bytes || limits.memory_swap_bytes || limits.cpu_quota_us ||
+                    limits.cpu_shares || limits.pids_limit || !limits.unified.empty(),
+                0, "limits");
+}
+
 void check_process(const Spec& spec, Complaints& bad) {
   const ProcessWish& process = spec.process;
   if (process.args.value.empty() || process.args.value.front().empty())
@@ -135,6 +155,7 @@ void check_process(const Spec& spec, Complaints& bad) {
                 fmt::format("cpu {}: must be 0 to {}", cpu, kMostCpus - 1));
   for (const int fd : process.pass_fds.value)
     if (fd < 0) bad.add(process.pass_fds.from, fmt::format("descriptor {}: is negative", fd));
+  if (process.in_place.value) check_in_place(spec, bad);
   if (process.init.value && !spec.creates(NamespaceType::pid))
     bad.add(process.init.from, "init: needs a new pid namespace, whose pid 1 it is to be");
   if (process.capabilities) {

@@ -31,7 +31,7 @@ completes() {
     grep -qxF -e "$word" <<< "$offered" || fail "\"$line\": $word is not offered"
   done
 }
-completes "isle " run doctor help
+completes "isle " run unshare enter doctor help
 completes "isle r" run
 completes "isle help r" run
 completes "isle doctor --" --json

@@ -1,0 +1,254 @@
+#include "cli/enter_spec.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include "linux_utils/target.h"
+
+namespace isle::cli {
+namespace {
+
+using linux_utils::Target;
+
+std::unexpected<Error> asked_by(const EnterRequest& request, Origin from, Error error) {
+  if (error.asked_by.empty()) error.asked_by = request.spec.origins[from];
+  return std::unexpected(std::move(error));
+}
+
+bool joins(const EnterRequest& request, NamespaceType type) {
+  return request.spec.find(type) != nullptr;
+}
+
+Status hold(EnterRequest& request, const std::string& path, Origin from, Wish<int>& wish) {
+  Fd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return asked_by(request, from, {.code = errno, .what = fmt::format("open {}", path)});
+  request.held.push_back(std::move(fd));
+  wish = {{request.held.back().get(), from}};
+  return {};
+}
+
+// Without privilege of its own, a caller enters a namespace by the user namespace that owns it.
+Status add_owner(EnterRequest& request, const Caller& caller, const Namespace& entered,
+                 Origin from) {
+  if (joins(request, NamespaceType::user) || caller.has_capability(CAP_SYS_ADMIN)) return {};
+  auto owner = entered.owner();
+  if (!owner) return asked_by(request, from, std::move(owner.error()));
+  const auto own = Namespace::of_self(NamespaceType::user);
+  if (own && *own == *owner) return {};
+  request.held.push_back(std::move(*owner).release());
+  request.spec.namespaces.push_back(
+      {.type = NamespaceType::user, .fd = request.held.back().get(), .from = from});
+  return {};
+}
+
+Status enter_one(EnterRequest& request, const Caller& caller, EnterTarget& target) {
+  if (!target.path.empty()) {
+    auto found = Namespace::of_path(target.path, target.type);
+    if (!found) return asked_by(request, request.target_from, std::move(found.error()));
+    target.fd = std::move(*found).release();
+  }
+  auto entered = Namespace::from_fd(Fd(::fcntl(target.fd.get(), F_DUPFD_CLOEXEC, 3)));
+  if (!entered) return asked_by(request, request.target_from, std::move(entered.error()));
+  request.spec.namespaces.push_back(
+      {.type = *target.type, .fd = target.fd.get(), .from = request.target_from});
+  request.held.push_back(std::move(target.fd));
+  return add_owner(request, caller, *entered, request.target_from);
+}
+
+// By the process's pidfd, so that the kernel enters all at once or none: its checks are then made
+// with the caller's privileges, whichever user namespace owns what.
+Status enter_process(EnterRequest& request, const Caller& caller, EnterTarget& target) {
+  if (!target.pidfd) {
+    target.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, target.pid, 0)));
+    if (!target.pidfd)
+      return asked_by(request, request.target_from,
+                      {.code = errno, .what = fmt::format("open pid {}", target.pid)});
+  }
+  const Origin from = request.types_from != 0 ? request.types_from : request.target_from;
+  const NamespaceSet types = request.types.empty() ? NamespaceSet::all() : request.types;
+  std::optional<Namespace> first;
+  for (const NamespaceType type : types) {
+    auto theirs = Namespace::of_process(target.pid, type);
+    if (!theirs && theirs.error().code != EACCES && theirs.error().code != EPERM) {
+      if (theirs.error().code == ENOENT && ::access("/proc/self/ns/user", F_OK) == 0 &&
+          !request.types.contains(type))
+        continue;  // a kernel without this type
+      return asked_by(request, from, std::move(theirs.error()));
+    }
+    const auto own = Namespace::of_self(type);
+    if (theirs && own && *theirs == *own) continue;
+    request.spec.namespaces.push_back({.type = type, .fd = target.pidfd.get(), .from = from});
+    if (type == NamespaceType::user) request.enters_target_user = true;
+    if (theirs && !first) first = std::move(*theirs);
+  }
+  request.held.push_back(std::move(target.pidfd));
+  return first ? add_owner(request, caller, *first, from) : Status{};
+}
+
+Status directories(EnterRequest& request, const Caller& caller, const EnterTarget& target) {
+  Spec& spec = request.spec;
+  const std::string proc = fmt::format("/proc/{}/", target.pid);
+  const bool can_chroot =
+      caller.has_capability(CAP_SYS_CHROOT) || joins(request, NamespaceType::user);
+  if (request.root) {
+    if (Status status = hold(request, proc + "root", request.root->from, spec.root_fd); !status)
+      return status;
+  } else if (joins(request, NamespaceType::mount) && can_chroot) {
+    (void)hold(request, proc + "root", request.target_from, spec.root_fd);
+  }
+  if (request.cwd) return hold(request, proc + "cwd", request.cwd->from, spec.cwd_fd);
+  return {};
+}
+
+// ---- identity -----------------------------------------------------------------------------------
+
+std::string text_of(pid_t pid, std::string_view file) {
+  const Fd fd(::open(fmt::format("/proc/{}/{}", pid, file).c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char buffer[4096];
+  while (fd) {
+    const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
+    if (count <= 0) break;
+    text.append(buffer, static_cast<size_t>(count));
+  }
+  return text;
+}
+
+std::vector<uint32_t> numbers_of(std::string_view text) {
+  std::vector<uint32_t> numbers;
+  while (!text.empty()) {
+    const size_t digit = text.find_first_of("0123456789");
+    if (digit == std::string_view::npos) break;
+    text.remove_prefix(digit);
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{}) break;
+    numbers.push_back(value);
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+  }
+  return numbers;
+}
+
+IdMap map_of(pid_t pid, std::string_view file) {
+  const std::vector<uint32_t> numbers = numbers_of(text_of(pid, file));
+  IdMap map;
+  for (size_t i = 0; i + 2 < numbers.size(); i += 3)
+    map.push_back({numbers[i], numbers[i + 1], numbers[i + 2]});
+  return map;
+}
+
+// The effective id in /proc/PID/status, as this process counts.
+uint32_t id_of(pid_t pid, std::string_view field) {
+  const std::string status = text_of(pid, "status");
+  const size_t at = status.find(fmt::format("\n{}:", field));
+  if (at == std::string::npos) return 0;
+  const std::string_view line = std::string_view(status).substr(at + 1);
+  const auto ids = numbers_of(line.substr(0, line.find('\n')));
+  return ids.size() > 1 ? ids[1] : 0;
+}
+
+void identity(EnterRequest& request, const Caller& caller, const EnterTarget& target) {
+  User& user = request.spec.process.user;
+  user.as_is = true;
+  const bool enters_user = joins(request, NamespaceType::user);
+  if (enters_user && !request.enters_target_user) return;  // one around it: nobody knows its ids
+  if (target.pid != 0 && !request.keep_ids && (enters_user || request.follow)) {
+    for (const bool group : {false, true}) {
+      const IdMap map = enters_user ? map_of(target.pid, group ? "gid_map" : "uid_map") : IdMap{};
+      const uint32_t theirs = id_of(target.pid, group ? "Gid" : "Uid");
+      std::optional<uint32_t> id = enters_user ? to_container(map, theirs) : theirs;
+      if (!request.follow && to_host(map, 0)) id = 0;
+      Wish<uint32_t>& wish = group ? user.gid : user.uid;
+      if (id && !wish) wish = {{*id, request.user_from}};
+    }
+  }
+  const bool may_drop =
+      caller.has_capability(CAP_SETGID) ||
+      (enters_user && target.pid != 0 && text_of(target.pid, "setgroups").starts_with("allow"));
+  if (user.gid && may_drop) user.additional_gids = {{{}, user.gid->from}};
+}
+
+// ---- the rest of the target -----------------------------------------------------------------------
+
+void label(EnterRequest& request, const EnterTarget& target) {
+  std::string text = text_of(target.pid, "attr/current");
+  while (text.ends_with('\n') || text.ends_with('\0')) text.pop_back();
+  ProcessWish& process = request.spec.process;
+  if (::access("/sys/fs/selinux/enforce", F_OK) == 0) {
+    process.selinux_label = {{std::move(text), request.label->from}};
+    return;
+  }
+  if (text.empty() || text.starts_with("unconfined")) return;
+  text.resize(std::min(text.size(), text.find(" (")));
+  process.apparmor_profile = {{std::move(text), request.label->from}};
+}
+
+Status rest_of_target(EnterRequest& request, const EnterTarget& target) {
+  Target process;
+  process.pid = target.pid;
+  if (request.env) {
+    auto environment = process.environment();
+    if (!environment) return asked_by(request, request.env->from, std::move(environment.error()));
+    request.spec.process.env = {{std::move(*environment), request.env->from}};
+  }
+  if (request.cgroup) {
+    auto cgroups = process.cgroups();
+    if (!cgroups) return asked_by(request, request.cgroup->from, std::move(cgroups.error()));
+    for (std::string& directory : *cgroups)
+      request.spec.resources.join.push_back({std::move(directory), request.cgroup->from});
+  }
+  if (request.label) label(request, target);
+  return {};
+}
+
+// A shell that is there: the caller's own is of the host.
+void command_line(EnterRequest& request, const Caller& caller, std::span<char* const> command,
+                  int command_index) {
+  Asked<std::vector<std::string>>& args = request.spec.process.args;
+  if (!command.empty()) {
+    args.value.assign(command.begin(), command.end());
+    args.from = request.spec.add_origin(fmt::format("argv[{}]", command_index));
+    return;
+  }
+  args.value = {"/bin/sh"};
+  if (joins(request, NamespaceType::mount)) return;
+  if (const auto shell = caller.variable("SHELL"); shell && !shell->empty()) {
+    args.value = {std::string(*shell)};
+    args.from = request.spec.add_origin("the environment's SHELL");
+  }
+}
+
+}  // namespace
+
+Status complete_enter(EnterRequest& request, const Caller& caller, std::span<char* const> command,
+                      int command_index) {
+  auto target = find_target(request.target, {}, caller.uid);
+  if (!target) return asked_by(request, request.target_from, std::move(target.error()));
+  if (target->pid == 0) {
+    for (const auto* wish :
+         {&request.root, &request.cwd, &request.env, &request.cgroup, &request.label}) {
+      if (*wish)
+        return asked_by(request, (*wish)->from,
+                        {.what = "a namespace has none of that: name a process"});
+    }
+    if (Status status = enter_one(request, caller, *target); !status) return status;
+  } else {
+    if (Status status = enter_process(request, caller, *target); !status) return status;
+    if (Status status = directories(request, caller, *target); !status) return status;
+    if (Status status = rest_of_target(request, *target); !status) return status;
+  }
+  identity(request, caller, *target);
+  // A pid namespace is for children.
+  request.spec.process.in_place.value = !joins(request, NamespaceType::pid);
+  command_line(request, caller, command, command_index);
+  return {};
+}
+
+}  // namespace isle::cli
