@@ -16,6 +16,10 @@ using sys::OpenFlags;
 constexpr int kMostLinks = 40;     // as the kernel's MAXSYMLINKS
 constexpr int kMostRetries = 128;  // openat2 gives up with EAGAIN while somebody renames
 
+/// Follows no link, takes nothing that is there.
+constexpr auto kNewFile = OpenFlags::wronly | OpenFlags::creat | OpenFlags::excl |
+                          OpenFlags::nofollow | OpenFlags::cloexec;
+
 /// A path being worked on; links are spliced into it.
 struct Buffer {
   char text[PATH_MAX];
@@ -66,10 +70,7 @@ int make_leaf(int parent, const char* name, Leaf leaf, std::uint32_t mode) noexc
     const int made = sys::mkdirat(parent, name, mode);
     return made == -EEXIST ? 0 : made;
   }
-  const int fd = sys::openat(parent, name,
-                             OpenFlags::wronly | OpenFlags::creat | OpenFlags::excl |
-                                 OpenFlags::nofollow | OpenFlags::cloexec,
-                             mode);
+  const int fd = sys::openat(parent, name, kNewFile, mode);
   if (fd >= 0) sys::close(fd);
   return fd == -EEXIST ? 0 : (fd < 0 ? fd : 0);
 }
@@ -145,19 +146,31 @@ int open_in(int root, const char* path, OpenFlags flags, sys::Resolve resolve) n
 }
 
 int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept {
+  while (path[0] == '/' && path[1] != '\0') ++path;
+  const std::size_t length = length_of(path);
+  // A name in the root itself needs no walk, and what is to be a file is mostly new: then making it
+  // is the one call there is.
+  const bool is_name = path[0] != '/' && split_last(path).parent == 0 && !is_dots(path, length);
+  if (is_name && leaf == Leaf::file) {
+    const int fd = sys::openat(root, path, kNewFile, mode);
+    if (fd != -EEXIST) return fd;
+  }
   Buffer buffer;
-  if (!buffer.append(path, length_of(path))) return -ENAMETOOLONG;
+  if (!buffer.append(path, length)) return -ENAMETOOLONG;
   if (buffer.length == 0) return -ENOENT;
+  const auto wanted = OpenFlags::path | OpenFlags::cloexec |
+                      (leaf == Leaf::directory ? OpenFlags::directory : OpenFlags::rdonly);
   int links_and_components = kMostLinks + PATH_MAX / 2;
   for (;;) {
-    const int fd = open_in(root, buffer.text, OpenFlags::path | OpenFlags::cloexec);
+    const int fd = open_in(root, buffer.text, wanted);
     if (fd >= 0) {
-      if (is_directory(fd) == (leaf == Leaf::directory)) return fd;
+      if (leaf == Leaf::directory || !is_directory(fd)) return fd;
       sys::close(fd);
-      return leaf == Leaf::directory ? -ENOTDIR : -EISDIR;
+      return -EISDIR;
     }
     if (fd != -ENOENT) return fd;
     if (--links_and_components == 0) return -ELOOP;
+    if (is_name && leaf == Leaf::directory && sys::mkdirat(root, path, mode) == 0) continue;
     if (const int made = make_next(root, buffer, leaf, mode); made < 0) return made;
   }
 }
@@ -166,6 +179,9 @@ int parent_in(int root, const char* path, const char** name) noexcept {
   const Split last = split_last(path);
   if (is_dots(path + last.start, last.end - last.start) || path[last.end] != '\0') return -EINVAL;
   *name = path + last.start;
+  std::size_t slashes = 0;
+  while (path[slashes] == '/') ++slashes;
+  if (last.parent <= slashes) return sys::fcntl(root, sys::Fcntl::dupfd_cloexec, 0);
   Buffer parent;
   if (!parent.append(path, last.parent)) return -ENAMETOOLONG;
   return make_in(root, parent.length == 0 ? "." : parent.text, Leaf::directory, 0755);

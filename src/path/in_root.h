@@ -15,9 +15,12 @@ namespace isle::path {
 int open_in(int root, const char* path, sys::OpenFlags flags,
             sys::Resolve resolve = sys::Resolve::in_root | sys::Resolve::no_magiclinks) noexcept;
 
+/// chdir(2) by openat2(2): with no_magiclinks, -ELOOP for a path over a descriptor that is open here.
+int change_directory(const char* path, sys::Resolve resolve) noexcept;
+
 enum class Leaf { directory, file };
 
-/// An O_PATH descriptor of `path` below `root`, made with its parents (0755) where it is missing;
+/// A descriptor of `path` below `root` to mount on or to look from, made with its parents (0755) where it is missing;
 /// a link that leads nowhere is made to lead somewhere, inside the root. `mode` is that of a leaf
 /// it makes. -ENOTDIR or -EISDIR: it exists and is of the other kind.
 int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept;
