@@ -100,6 +100,9 @@ struct FileSystem {
   std::vector<std::pair<std::string, std::string>> options;
   MountAttributes attributes;
   Propagation propagation = Propagation::unchanged;
+  /// Refused where the destination's last name is a symbolic link (proc, sysfs: what is masked
+  /// below them must be theirs).
+  bool refuse_links = false;
 };
 
 /// overlayfs. With `upper` empty changes go to memory and are gone at the end.
@@ -135,7 +138,8 @@ struct MakeFile {
   mode_t mode = 0644;
 };
 
-/// A device node: bound from the host where mknod is refused (user namespaces).
+/// A device node: bound from the host where mknod is refused (user namespaces). `optional`: left
+/// as it is where the name is taken.
 struct MakeDevice {
   mode_t mode = 0666;  ///< S_IFCHR, S_IFBLK or S_IFIFO with the permission bits.
   uint32_t major = 0;
@@ -260,6 +264,8 @@ struct ProcessWish {
   Asked<bool> terminal;
   /// Its size before the command starts; without a wish 0 by 0.
   Wish<ConsoleSize> console_size;
+  /// Where in the new root it is bound besides ("/dev/console"); a file made where it is missing.
+  Wish<std::string> console_path;
   /// A session of its own (setsid); implied by `terminal`.
   Asked<bool> new_session;
   /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
@@ -286,9 +292,23 @@ struct UnifiedValue {
   Origin from = 0;
 };
 
+/// A value for one file of a controller, which is another file on v1 and on v2. An empty name: that
+/// version has no such thing, and it is an error to ask for it there.
+struct ControllerValue {
+  std::string controller;
+  std::string v1_file;
+  std::string v2_file;
+  std::string v1_value;
+  std::string v2_value;
+  Origin from = 0;
+};
+
 struct Resources {
   /// Name of the new cgroup below the one isle may use; empty: no cgroup is made.
   std::string cgroup_name;
+  /// In place of `cgroup_name`: the cgroup's path below the mount point of every hierarchy, "/a/b".
+  /// It is made with its parents where it is missing.
+  Wish<std::string> path;
   /// The cgroup stays when the command ends, for the caller to remove; a failed launch removes it.
   bool keep_cgroup = false;
   Wish<int64_t> memory_limit_bytes;  ///< -1: no limit.
@@ -298,6 +318,7 @@ struct Resources {
   Wish<uint64_t> cpu_shares;
   Wish<int64_t> pids_limit;
   std::vector<UnifiedValue> unified;
+  std::vector<ControllerValue> controller_values;  ///< With `path` only.
   /// Cgroup directories of the host that the command is put into; nothing is made or removed.
   std::vector<Asked<std::string>> join;
 };

@@ -248,7 +248,7 @@ long do_mount(Context& c, const Step& s) noexcept {
     case Op::chroot:
       return sys::chroot(c.text(s.arg[0]));
     case Op::chdir:
-      return sys::chdir(c.text(s.arg[0]));
+      return path::change_directory(c.text(s.arg[0]), static_cast<sys::Resolve>(s.arg[1]));
     case Op::fchdir:
       return sys::fchdir(in);
     case Op::make_userns:

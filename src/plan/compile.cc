@@ -68,7 +68,8 @@ Result<Plan> Compiler::compile() {
   // Before the clone, on the host's side: cgroups first, so that the child is born in its own;
   // namespaces to join last, since they may take the privilege for all else away.
   if (!spec_.keep.empty()) need_guard(spec_.keep.front().from);
-  if (Status status = make_cgroup(); !status) return std::unexpected(status.error());
+  if (Status status = spec_.resources.path ? cgroup_by_path() : make_cgroup(); !status)
+    return std::unexpected(status.error());
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
   if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
   const bool joins_mount =
@@ -99,6 +100,7 @@ Result<Plan> Compiler::compile() {
   }
   if (!joins_in_runtime()) init_joins();
   init_gets_ids();
+  if (late_cgroup_namespace() && attach_directories_.empty()) unshare_cgroup_namespace();
   time_namespace();
   if (Status status = keep_namespaces(); !status) return std::unexpected(status.error());
   names();
@@ -117,6 +119,7 @@ Result<Plan> Compiler::compile() {
     runtime(Op::post, 0, {static_cast<uint64_t>(Point::runtime_done)});
     init(Op::await, 0, {static_cast<uint64_t>(Point::runtime_done)});
   }
+  if (late_cgroup_namespace() && !attach_directories_.empty()) unshare_cgroup_namespace();
   if (spec_.process.terminal.value) {
     runtime(Op::receive_fd, spec_.process.terminal.from, {console_});
     b_.header.console_register = static_cast<uint8_t>(console_);

@@ -30,6 +30,15 @@ struct Mounted {
   Register fd = kNone;
 };
 
+/// One write: a file of a controller.
+struct CgroupWrite {
+  std::string controller;
+  std::string file;
+  std::string value;
+  Origin from;
+};
+std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2);
+
 /// The MS_* bit of a propagation type, 0 for unchanged.
 uint64_t propagation_bits(Propagation propagation);
 
@@ -114,6 +123,14 @@ class Compiler {
   Status idmapped_binds();
   void bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor);
   [[nodiscard]] Register mounted_at(std::string_view destination) const;
+
+  // cgroup_path.cc
+  Status cgroup_by_path();
+  Status cgroup_values(bool v2);
+  void cgroup_directory(const std::string& mount, Origin from);
+  Status cgroup_tree(const FsOperation& op, const FileSystem& fs);
+  [[nodiscard]] bool late_cgroup_namespace() const;
+  void unshare_cgroup_namespace();
 
   // cgroup.cc
   Status make_cgroup();

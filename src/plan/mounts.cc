@@ -168,6 +168,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
 }
 
 Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
+  if (fs.type == "cgroup") return cgroup_tree(op, fs);
   const Register mount =
       new_file_system(fs.type, fs.source, fs.options, fs.attributes.set, op.from);
   if (fs.propagation != Propagation::unchanged)
@@ -181,6 +182,15 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
           propagation_bits(Propagation::private_), kNone})
         .pass_over = EINVAL;
   attach(mount, root_, op.destination, true, op.from);
+  if (fs.refuse_links && (fs.type == "proc" || fs.type == "sysfs")) {
+    const Register seen = b_.take();
+    const auto open = sys::OpenFlags::path | sys::OpenFlags::cloexec | sys::OpenFlags::nofollow;
+    init(Op::open_in, op.from, {root_, text(op.destination), sys::bits(open), kInRoot, seen});
+    init(
+        Op::expect_fs, op.from,
+        {seen, static_cast<uint64_t>(fs.type == "proc" ? sys::kProcSuperMagic : sys::kSysfsMagic)});
+    b_.release(seen);
+  }
   // A later operation on this very mount goes by its descriptor.
   if (fs.type == "proc")
     mounted_.push_back({std::string(trimmed(op.destination)), mount});
@@ -337,8 +347,13 @@ Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
     b_.release(node);
     return {};
   }
-  init(Op::mknod_in, op.from,
-       {root_, text(op.destination), make.mode, sys::device_number(make.major, make.minor)});
+  Step& made =
+      init(Op::mknod_in, op.from,
+           {root_, text(op.destination), make.mode, sys::device_number(make.major, make.minor)});
+  if (op.optional) {
+    made.pass_over = EEXIST;
+    made.skip = 2;
+  }
   const Register node = b_.take();
   init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, node});
   init(Op::chown, op.from, {node, make.uid, make.gid});

@@ -39,7 +39,9 @@ const TypeRow& row(NamespaceType type) {
 sys::CloneFlags Compiler::clone_flags() const {
   auto flags = sys::CloneFlags::none;
   for (const TypeRow& entry : kTypes)
-    if (entry.type != NamespaceType::time && creates(entry.type)) flags |= entry.flag;
+    if (entry.type != NamespaceType::time && creates(entry.type) &&
+        !(entry.type == NamespaceType::cgroup && late_cgroup_namespace()))
+      flags |= entry.flag;
   const NamespaceWish* pid = spec_.find(NamespaceType::pid);
   if (pid != nullptr && pid->for_children) flags &= ~sys::CloneFlags::newpid;
   if (shares_memory()) flags |= sys::CloneFlags::vm;

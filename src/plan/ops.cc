@@ -81,7 +81,7 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::pivot_root, "pivot_root", {Kind::text, Kind::text}, "new root, where the old one goes"},
     {Op::umount, "umount", {Kind::text, umount_flags}, "takes a mount away"},
     {Op::chroot, "chroot", {Kind::text}, "root directory"},
-    {Op::chdir, "chdir", {Kind::text}, "working directory"},
+    {Op::chdir, "chdir", {Kind::text, resolve_flags}, "working directory"},
     {Op::fchdir, "fchdir", {in}, "working directory"},
     {Op::make_userns,
      "make_userns",

@@ -147,7 +147,7 @@ std::string argument_text(const View& view, Kind kind, uint64_t value) {
     case Kind::open_flags:
       return flags<sys::OpenFlags>(value);
     case Kind::resolve_flags:
-      return flags<sys::Resolve>(value);
+      return value == 0 ? std::string{} : flags<sys::Resolve>(value);
     case Kind::open_tree_flags:
       return flags<sys::OpenTree>(value);
     case Kind::move_mount_flags:

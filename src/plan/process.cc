@@ -101,6 +101,16 @@ void Compiler::terminal(Actor actor) {
   b_.add(actor, Op::send_fd, from, {master});
   constexpr uint64_t kStandardDescriptors = 3;
   for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) b_.add(actor, Op::dup2, from, {slave, fd});
+  if (spec_.process.console_path && root_ != kNone) {
+    const Origin console = spec_.process.console_path->from;
+    const Register tree = b_.take();
+    b_.add(actor, Op::open_tree, console,
+           {slave, 0,
+            sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec | sys::OpenTree::empty_path),
+            tree});
+    attach(tree, root_, spec_.process.console_path->value, false, console);
+    b_.release(tree);
+  }
   b_.release(master);
   b_.release(slave);
 }
@@ -187,7 +197,9 @@ void Compiler::working_directory(Actor actor) {
   const ProcessWish& wish = spec_.process;
   if (wish.user.as_is && !spec_.root) return;  // entered already
   if (wish.cwd) {
-    b_.add(actor, Op::chdir, wish.cwd->from, {text(wish.cwd->value)});
+    // Descriptors of the host are still open here: "/proc/self/fd/7" must not be taken.
+    b_.add(actor, Op::chdir, wish.cwd->from,
+           {text(wish.cwd->value), sys::bits(sys::Resolve::no_magiclinks)});
   } else if (spec_.root) {
     // Where the caller is, if that is there too and open to the command; else "/", where we are.
     b_.add(actor, Op::chdir, 0, {text(host_.cwd)}).pass_over = kAnyError;

@@ -157,8 +157,10 @@ Host probe_host(const Spec& spec) {
       host.files.try_emplace(point, probe::look_at(point));
   }
   const std::vector<std::string> controllers = controllers_for(spec.resources);
-  if (!controllers.empty() || !spec.resources.cgroup_name.empty())
+  if (!controllers.empty() || !spec.resources.cgroup_name.empty() || spec.resources.path ||
+      probe::mounts_cgroups(spec))
     host.cgroup = cgroup::look_up(controllers, getpid());
+  if (spec.resources.path) probe::look_up_cgroup(spec.resources.path->value, host);
   return host;
 }
 

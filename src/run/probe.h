@@ -45,6 +45,10 @@ void look_up_subids(const Spec& spec, Host& host, const std::string& prefix = {}
 
 /// The files that `spec` names and compile() asks about.
 void look_up_files(const Spec& spec, Host& host);
+/// Whether it wants the cgroup hierarchies visible inside.
+bool mounts_cgroups(const Spec& spec);
+/// Whether the cgroup `path` exists, in each hierarchy; to host.files.
+void look_up_cgroup(const std::string& path, Host& host);
 
 /// What `path` is, links followed.
 [[nodiscard]] FileFact look_at(const std::string& path);

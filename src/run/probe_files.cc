@@ -136,6 +136,21 @@ void look_up_files(const Spec& spec, Host& host) {
     host.files.try_emplace(fmt::format("fd:{}", fd), look_at(fd));
 }
 
+bool mounts_cgroups(const Spec& spec) {
+  return std::ranges::any_of(spec.mounts, [](const FsOperation& op) {
+    const auto* fs = std::get_if<FileSystem>(&op.what);
+    return fs != nullptr && fs->type == "cgroup";
+  });
+}
+
+void look_up_cgroup(const std::string& path, Host& host) {
+  const auto look = [&](const std::string& mount) {
+    if (!mount.empty()) host.files.try_emplace(mount + path, look_at(mount + path));
+  };
+  for (const CgroupHierarchy& hierarchy : host.cgroup.v1_hierarchies) look(hierarchy.mount);
+  look(host.cgroup.v2_mount);
+}
+
 std::vector<DirectoryEntry> list_directory(const std::string& path) {
   std::vector<DirectoryEntry> entries;
   DIR* directory = ::opendir(path.c_str());

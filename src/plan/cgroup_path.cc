@@ -1,0 +1,176 @@
+// A cgroup at a path of the caller's choice in every hierarchy, as container engines want it, and the
+// hierarchies as they are shown inside.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/compiler.h"
+
+namespace isle::plan {
+namespace {
+
+constexpr uint64_t kMode = 0755;
+constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
+
+bool contains(const std::vector<std::string>& list, std::string_view wanted) {
+  return std::ranges::find(list, wanted) != list.end();
+}
+
+bool asks_for(const Resources& wish, std::string_view controller) {
+  return std::ranges::any_of(wish.controller_values, [&](const ControllerValue& value) {
+    return value.controller == controller;
+  });
+}
+
+/// A new cpuset has no CPUs and takes no process, so that one is made only where it is asked for.
+bool is_wanted(const CgroupHierarchy& hierarchy, const Resources& wish) {
+  return !contains(hierarchy.controllers, "cpuset") || asks_for(wish, "cpuset");
+}
+
+std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+/// The kernel makes a cgroup namespace's root of where its maker is, and who is cloned into a cgroup
+/// is not there yet (kernel: copy_cgroup_ns()).
+bool Compiler::late_cgroup_namespace() const {
+  return creates(NamespaceType::cgroup) && spec_.resources.path.has_value();
+}
+
+void Compiler::unshare_cgroup_namespace() {
+  init(Op::unshare, spec_.find(NamespaceType::cgroup)->from,
+       {sys::bits(sys::CloneFlags::newcgroup)});
+}
+
+/// Parents are left behind, as somebody else may be in them by then.
+void Compiler::cgroup_directory(const std::string& mount, Origin from) {
+  const std::string& path = spec_.resources.path->value;
+  const std::string leaf = mount + path;
+  // What was there before is not ours to remove, nor are the processes in it ours to end.
+  const bool is_new = host_.file(leaf).kind == FileKind::missing;
+  if (is_new) need_guard(from);
+  for (size_t slash = path.find('/', 1); is_new && slash != std::string::npos;
+       slash = path.find('/', slash + 1))
+    runtime(Op::mkdir, from, {text(mount + path.substr(0, slash)), kMode}).pass_over = EEXIST;
+  if (!is_new) return;
+  runtime(Op::mkdir, from, {text(leaf), kMode}).pass_over = EEXIST;
+  undo(Op::remove_cgroup, from, {text(leaf)}).flags = undo_flags();
+}
+
+Status Compiler::cgroup_by_path() {
+  const Resources& wish = spec_.resources;
+  const Origin from = wish.path->from;
+  const CgroupFacts& facts = host_.cgroup;
+  for (const Asked<std::string>& directory : wish.join)
+    attach_directories_.push_back(directory.value);
+  if (facts.layout == CgroupLayout::none)
+    return refuse(from, ENOENT,
+                  fmt::format("make the cgroup \"{}\": no hierarchy is mounted", wish.path->value),
+                  "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+  const bool v2 = facts.layout == CgroupLayout::v2;
+  std::vector<std::string> done;
+  for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
+    if (!is_wanted(hierarchy, wish) || contains(done, hierarchy.mount)) continue;
+    done.push_back(hierarchy.mount);
+    cgroup_directory(hierarchy.mount, from);
+    attach_directories_.push_back(hierarchy.mount + wish.path->value);
+  }
+  if (!facts.v2_mount.empty()) {
+    cgroup_directory(facts.v2_mount, from);
+    // Each directory on the way hands its controllers on; which it may, its parent decides.
+    const std::string& path = wish.path->value;
+    for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1))
+      for (const std::string& controller : facts.v2_controllers)
+        runtime(Op::write_file, from,
+                {text(facts.v2_mount + path.substr(0, slash) + "/cgroup.subtree_control"),
+                 text("+" + controller)})
+            .pass_over = kAnyError;
+  }
+  if (Status status = cgroup_values(v2); !status) return status;
+  if (facts.v2_mount.empty()) return {};
+  cgroup_ = b_.take();
+  runtime(Op::open, from,
+          {text(facts.v2_mount + wish.path->value),
+           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+           cgroup_});
+  return {};
+}
+
+Status Compiler::cgroup_values(bool v2) {
+  const Resources& wish = spec_.resources;
+  const CgroupFacts& facts = host_.cgroup;
+  std::vector<CgroupWrite> writes = cgroup_writes(wish, v2);
+  for (const UnifiedValue& value : wish.unified) {
+    if (!v2)
+      return refuse(value.from, 0,
+                    fmt::format("set {}: that is a file of cgroup v2, and this machine's "
+                                "controllers are on v1",
+                                value.file));
+    writes.push_back(
+        {value.file.substr(0, value.file.find('.')), value.file, value.value, value.from});
+  }
+  for (const ControllerValue& value : wish.controller_values) {
+    if (v2 && value.v2_file.empty())
+      return refuse(value.from, 0,
+                    fmt::format("set {}: on cgroup v2 isle cannot do that yet", value.v1_file));
+    writes.push_back({value.controller, v2 ? value.v2_file : value.v1_file,
+                      v2 ? value.v2_value : value.v1_value, value.from});
+  }
+  for (const CgroupWrite& write : writes) {
+    std::string mount = v2 ? facts.v2_mount : "";
+    for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies)
+      if (!v2 && contains(hierarchy.controllers, write.controller)) mount = hierarchy.mount;
+    if (mount.empty())
+      return refuse(write.from, ENOENT,
+                    fmt::format("set {}: no hierarchy has that controller", write.file));
+    runtime(Op::write_file, write.from,
+            {text(fmt::format("{}{}/{}", mount, wish.path->value, write.file)), text(write.value)});
+  }
+  return {};
+}
+
+/// On v2 the one hierarchy. On v1 a tmpfs with the container's own cgroup of each bound into it:
+/// a new mount of a hierarchy would be as deep as the namespace, which comes later.
+Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
+  using Options = std::vector<std::pair<std::string, std::string>>;
+  const CgroupFacts& facts = host_.cgroup;
+  const Resources& wish = spec_.resources;
+  if (facts.layout == CgroupLayout::v2) {
+    FileSystem unified = fs;
+    unified.type = "cgroup2";
+    return apply(op, unified);
+  }
+  const uint64_t read_only = sys::bits(sys::MountAttr::rdonly);
+  const uint64_t attributes = fs.attributes.set & ~read_only;
+  const Register top =
+      new_file_system("tmpfs", "tmpfs", Options{{"mode", "0755"}}, attributes, op.from);
+  attach(top, root_, op.destination, true, op.from);
+  const auto show = [&](const std::string& mount, const std::string& own) {
+    const bool ours = wish.path.has_value();
+    if (!ours && own.empty()) return;
+    const Register tree = b_.take();
+    init(Op::open_tree, op.from,
+         {kNone, text(ours ? mount + wish.path->value : own),
+          sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
+    init(Op::mount_setattr, op.from,
+         {tree, 0, kEmptyPath, fs.attributes.set, 0, propagation_bits(Propagation::private_),
+          kNone});
+    attach(tree, top, last_name(mount), true, op.from);
+    b_.release(tree);
+  };
+  for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
+    if (wish.path && !is_wanted(hierarchy, wish)) continue;
+    show(hierarchy.mount, hierarchy.own);
+    for (const std::string& controller : hierarchy.controllers)
+      if (hierarchy.controllers.size() > 1)
+        init(Op::symlink_in, op.from, {top, text(controller), text(last_name(hierarchy.mount))})
+            .pass_over = EEXIST;
+  }
+  if (!facts.v2_mount.empty()) show(facts.v2_mount, facts.v2_own);
+  if ((fs.attributes.set & read_only) != 0)
+    init(Op::mount_setattr, op.from, {top, 0, kEmptyPath, read_only, 0, 0, kNone});
+  b_.release(top);
+  return {};
+}
+
+}  // namespace isle::plan
