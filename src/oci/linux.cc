@@ -1,0 +1,158 @@
+// "linux" of config.json but for mounts and resources: namespaces, ids, sysctl, personality.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "isle/namespace.h"
+#include "oci/config.h"
+
+namespace isle::oci {
+namespace {
+
+void read_namespaces(const Node& linux_node, Spec& spec) {
+  for (const Node& node : linux_node.elements("namespaces")) {
+    const auto type_node = node.require("type");
+    if (!type_node) continue;
+    const std::string name = type_node->text();
+    const auto type = parse_namespace_type(name);
+    if (!type || to_string(*type) != name) {
+      type_node->expected(
+          "\"cgroup\", \"ipc\", \"mount\", \"network\", \"pid\", \"time\", \"user\" or \"uts\"");
+      continue;
+    }
+    if (spec.find(*type) != nullptr) {
+      type_node->refuse(fmt::format("the {} namespace is named twice", name));
+      continue;
+    }
+    NamespaceWish wish{.type = *type, .from = spec.add_origin(node.where())};
+    if (const auto path = node.get("path")) {
+      wish.path = path->text();
+      if (!wish.path.empty() && !wish.path.starts_with('/')) path->expected("an absolute path");
+    }
+    spec.namespaces.push_back(std::move(wish));
+  }
+}
+
+void read_map(const Node& linux_node, const char* key, Spec& spec, Wish<IdMap>& into) {
+  const auto node = linux_node.get(key);
+  if (!node || !node->filled()) return;
+  IdMap map;
+  for (const Node& line : node->elements()) {
+    const auto inside = line.require("containerID");
+    const auto outside = line.require("hostID");
+    const auto size = line.require("size");
+    if (!inside || !outside || !size) continue;
+    if (size->id() == 0) continue;
+    map.push_back({inside->id(), outside->id(), size->id()});
+  }
+  // Of a user namespace that is joined the maps are what they are.
+  if (!spec.creates(NamespaceType::user)) {
+    if (spec.find(NamespaceType::user) == nullptr)
+      node->refuse("ids are mapped in a new user namespace only, and none is asked for");
+    return;
+  }
+  into = {.value = std::move(map), .from = spec.add_origin(node->where())};
+}
+
+void read_time_offsets(const Node& linux_node, Spec& spec) {
+  const auto node = linux_node.get("timeOffsets");
+  if (!node || !node->filled()) return;
+  constexpr int64_t kNsPerSecond = 1'000'000'000;
+  constexpr int64_t kMostSeconds = std::numeric_limits<int64_t>::max() / kNsPerSecond - 1;
+  for (const auto& [clock, offset] : node->members()) {
+    if (clock != "monotonic" && clock != "boottime") {
+      offset.refuse("offsets are for \"monotonic\" and \"boottime\"");
+      continue;
+    }
+    const auto seconds = offset.get("secs");
+    const auto rest = offset.get("nanosecs");
+    const int64_t whole = seconds ? seconds->integer(-kMostSeconds, kMostSeconds) : 0;
+    const int64_t part = rest ? rest->integer(0, kNsPerSecond - 1) : 0;
+    spec.time_offsets.push_back(
+        {.clock = clock == "monotonic" ? TimeOffset::Clock::monotonic : TimeOffset::Clock::boottime,
+         .offset_ns = whole * kNsPerSecond + part,
+         .from = spec.add_origin(offset.where())});
+  }
+}
+
+/// The namespace a sysctl belongs to; nothing: to the whole machine.
+std::optional<NamespaceType> owner_of(std::string_view key) {
+  constexpr std::string_view kIpc[] = {
+      "kernel.auto_msgmni", "kernel.msgmax",      "kernel.msgmnb",
+      "kernel.msgmni",      "kernel.sem",         "kernel.shmall",
+      "kernel.shmmax",      "kernel.shmmni",      "kernel.shm_rmid_forced",
+      "kernel.msg_next_id", "kernel.sem_next_id", "kernel.shm_next_id"};
+  if (std::ranges::find(kIpc, key) != std::end(kIpc) || key.starts_with("fs.mqueue."))
+    return NamespaceType::ipc;
+  if (key.starts_with("net.")) return NamespaceType::network;
+  if (key == "kernel.domainname" || key == "kernel.hostname") return NamespaceType::uts;
+  if (key.starts_with("user.")) return NamespaceType::user;
+  return std::nullopt;
+}
+
+void read_sysctl(const Node& linux_node, Spec& spec) {
+  const auto node = linux_node.get("sysctl");
+  if (!node || !node->filled()) return;
+  for (const auto& [name, value] : node->members()) {
+    std::string key = name;
+    const size_t first = key.find_first_of("./");
+    if (first != std::string::npos && key[first] == '/') {
+      if (key.find('.') != std::string::npos) {
+        value.refuse("isle-oci cannot set a key with a dot within a name yet");
+        continue;
+      }
+      std::ranges::replace(key, '/', '.');
+    }
+    const auto owner = key.find("..") == std::string::npos ? owner_of(key) : std::nullopt;
+    if (!owner) {
+      value.refuse(
+          fmt::format("\"{}\" is the whole machine's: only what belongs to a namespace "
+                      "of the container can be set",
+                      key));
+      continue;
+    }
+    if (spec.find(*owner) == nullptr) {
+      value.refuse(fmt::format("\"{}\" belongs to the {} namespace, which is shared with the host",
+                               key, to_string(*owner)));
+      continue;
+    }
+    spec.sysctl.emplace_back(
+        key, Asked<std::string>{.value = value.text(), .from = spec.add_origin(value.where())});
+  }
+}
+
+void read_personality(const Node& linux_node, Spec& spec) {
+  const auto node = linux_node.get("personality");
+  if (!node || !node->filled()) return;
+  const auto domain = node->require("domain");
+  if (!domain) return;
+  constexpr uint64_t kLinux32 = 0x0008;  // PER_LINUX32
+  const std::string name = domain->text();
+  if (name != "LINUX" && name != "LINUX32") domain->expected("\"LINUX\" or \"LINUX32\"");
+  if (const auto flags = node->get("flags"); flags && flags->filled())
+    flags->refuse("the runtime-spec has no flags of a personality yet");
+  spec.process.personality = {.value = name == "LINUX32" ? kLinux32 : 0,
+                              .from = spec.add_origin(node->where())};
+}
+
+}  // namespace
+
+void read_linux(const Node& config, Spec& spec) {
+  const auto node = config.get("linux");
+  if (!node) return;
+  read_namespaces(*node, spec);
+  read_map(*node, "uidMappings", spec, spec.uid_mappings);
+  read_map(*node, "gidMappings", spec, spec.gid_mappings);
+  read_time_offsets(*node, spec);
+  read_sysctl(*node, spec);
+  read_personality(*node, spec);
+  for (const char* key : {"seccomp", "netDevices", "intelRdt", "memoryPolicy", "mountLabel"}) {
+    const auto later = node->get(key);
+    if (later && later->filled())
+      later->refuse(
+          fmt::format("isle-oci cannot do \"{}\" yet", key),
+          std::string_view(key) == "seccomp" ? "podman run --security-opt seccomp=unconfined" : "");
+  }
+}
+
+}  // namespace isle::oci

@@ -1,0 +1,253 @@
+// "mounts", "linux.devices", masked and read-only paths: what is done to the root, in this order.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "isle/names.h"
+#include "oci/config.h"
+
+namespace isle::oci {
+namespace {
+
+struct Options {
+  MountAttributes attributes;
+  Propagation propagation = Propagation::unchanged;
+  bool propagation_recursive = false;
+  std::optional<bool> bind;  ///< False: only the mount itself; true: with those below.
+  bool idmap = false;
+  bool idmap_recursive = false;
+  std::vector<std::pair<std::string, std::string>> data;
+};
+
+void add(MountAttributes& to, const MountAttributes& more) {
+  // A later word takes an earlier one back ("ro,rw").
+  to.set = (to.set & ~more.clear) | more.set;
+  to.clear = (to.clear & ~more.set) | more.clear;
+  to.recursive_set = (to.recursive_set & ~more.recursive_clear) | more.recursive_set;
+  to.recursive_clear = (to.recursive_clear & ~more.recursive_set) | more.recursive_clear;
+}
+
+/// Words that mean nothing for a new mount, or what is so anyway.
+bool is_empty_word(std::string_view word) {
+  constexpr std::string_view kWords[] = {"loud",       "silent",        "nomand", "mand",
+                                         "norelatime", "nostrictatime", "async",  "remount"};
+  return std::ranges::find(kWords, word) != std::end(kWords);
+}
+
+void read_option(const Node& node, Options& options) {
+  const std::string word = node.text();
+  if (word.empty() || is_empty_word(word)) return;
+  if (word == "tmpcopyup") {
+    node.refuse("isle-oci cannot do tmpcopyup yet");
+  } else if (word == "idmap" || word == "ridmap") {
+    options.idmap = true;
+    options.idmap_recursive = word == "ridmap";
+  } else if (const auto option = parse_mount_option(word)) {
+    add(options.attributes, option->attributes);
+    if (option->bind) options.bind = option->bind;
+    if (option->propagation) {
+      options.propagation = *option->propagation;
+      options.propagation_recursive = option->propagation_recursive;
+    }
+  } else if (const size_t sign = word.find('='); sign != std::string::npos) {
+    options.data.emplace_back(word.substr(0, sign), word.substr(sign + 1));
+  } else {
+    options.data.emplace_back(word, "");
+  }
+}
+
+IdMap read_mappings(const Node& parent, std::string_view key) {
+  IdMap map;
+  for (const Node& line : parent.elements(key)) {
+    const auto inside = line.require("containerID");
+    const auto outside = line.require("hostID");
+    const auto size = line.require("size");
+    if (inside && outside && size) map.push_back({inside->id(), outside->id(), size->id()});
+  }
+  return map;
+}
+
+Bind bind_of(const Node& mount, const Options& options, const Circumstances& with, Spec& spec) {
+  Bind bind{.recursive = options.bind.value_or(true),
+            .attributes = options.attributes,
+            .propagation = options.propagation,
+            .propagation_recursive = options.propagation_recursive,
+            .uid_mappings = read_mappings(mount, "uidMappings"),
+            .gid_mappings = read_mappings(mount, "gidMappings"),
+            .idmap_recursive = options.idmap_recursive};
+  if (const auto source = mount.require("source")) {
+    bind.source = source->text();
+    if (bind.source.empty()) source->expected("a path");
+    if (!bind.source.starts_with('/')) bind.source = with.bundle + "/" + bind.source;
+  }
+  if (options.idmap && bind.uid_mappings.empty() && bind.gid_mappings.empty()) {
+    // Without maps of its own: those of the container.
+    if (spec.uid_mappings) bind.uid_mappings = spec.uid_mappings->value;
+    if (spec.gid_mappings) bind.gid_mappings = spec.gid_mappings->value;
+    if (bind.uid_mappings.empty())
+      mount.refuse("idmap: neither the mount nor the container has a map");
+  }
+  if (!options.data.empty())
+    mount.warn(fmt::format("\"{}\" means nothing for a bind mount", options.data.front().first));
+  return bind;
+}
+
+void read_mount(const Node& mount, const Circumstances& with, Spec& spec) {
+  const auto destination = mount.require("destination");
+  if (!destination) return;
+  std::string path = destination->text();
+  if (path.empty()) destination->expected("a path");
+  if (!path.starts_with('/')) path.insert(0, "/");
+  Options options;
+  for (const Node& option : mount.elements("options")) read_option(option, options);
+  const std::string type = mount.text_or("type");
+  const Origin from = spec.add_origin(mount.where());
+  FsOperation operation{.destination = std::move(path), .what = Mask{}, .from = from};
+  if (type == "bind" || options.bind) {
+    operation.what = bind_of(mount, options, with, spec);
+  } else if (type.empty() || type == "none") {
+    mount.refuse("has neither a type nor the option \"bind\" or \"rbind\"");
+  } else {
+    if (options.idmap || !mount.elements("uidMappings").empty())
+      mount.refuse(fmt::format("isle-oci idmaps binds only, not \"{}\"", type));
+    MountAttributes attributes = options.attributes;
+    attributes.set |= attributes.recursive_set;
+    operation.what = FileSystem{.type = type,
+                                .source = mount.text_or("source", type),
+                                .options = std::move(options.data),
+                                .attributes = attributes,
+                                .propagation = options.propagation,
+                                .refuse_links = type == "proc" || type == "sysfs"};
+  }
+  spec.mounts.push_back(std::move(operation));
+}
+
+struct Node4 {
+  const char* path;
+  uint32_t major;
+  uint32_t minor;
+};
+constexpr Node4 kDefaultDevices[] = {{"/dev/null", 1, 3},    {"/dev/zero", 1, 5},
+                                     {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
+                                     {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+constexpr std::pair<const char*, const char*> kLinks[] = {{"/dev/fd", "/proc/self/fd"},
+                                                          {"/dev/stdin", "/proc/self/fd/0"},
+                                                          {"/dev/stdout", "/proc/self/fd/1"},
+                                                          {"/dev/stderr", "/proc/self/fd/2"},
+                                                          {"/dev/ptmx", "pts/ptmx"}};
+constexpr mode_t kCharacter = 0020000;
+constexpr mode_t kBlock = 0060000;
+constexpr mode_t kFifo = 0010000;
+
+std::optional<MakeDevice> read_device(const Node& node) {
+  const auto type = node.require("type");
+  if (!type) return std::nullopt;
+  const std::string word = type->text();
+  mode_t kind = 0;
+  if (word == "c" || word == "u")
+    kind = kCharacter;
+  else if (word == "b")
+    kind = kBlock;
+  else if (word == "p")
+    kind = kFifo;
+  else
+    type->expected("\"c\", \"u\", \"b\" or \"p\"");
+  constexpr int64_t kMostPermissions = 07777;
+  constexpr int64_t kDefaultPermissions = 0666;
+  const auto number = [&](const char* key, int64_t most, int64_t fallback) {
+    const auto found = node.get(key);
+    return static_cast<uint32_t>(found ? found->integer(0, most) : fallback);
+  };
+  constexpr int64_t kMostMajor = (1 << 12) - 1;
+  constexpr int64_t kMostMinor = (1 << 20) - 1;
+  if (kind != kFifo) {
+    (void)node.require("major");
+    (void)node.require("minor");
+  }
+  // Engines that have it from stat(2) leave the type's bits in fileMode.
+  const auto mode = node.get("fileMode");
+  const auto permissions = static_cast<mode_t>(mode ? mode->integer(0, 0177777) & kMostPermissions
+                                                    : kDefaultPermissions);
+  constexpr int64_t kMostId = 0xffffffff;
+  return MakeDevice{.mode = kind | permissions,
+                    .major = number("major", kMostMajor, 0),
+                    .minor = number("minor", kMostMinor, 0),
+                    .uid = number("uid", kMostId, 0),
+                    .gid = number("gid", kMostId, 0)};
+}
+
+bool is_host_dev(const Spec& spec) {
+  return std::ranges::any_of(spec.mounts, [](const FsOperation& op) {
+    return op.destination.find_last_not_of('/') != std::string::npos &&
+           op.destination.substr(0, op.destination.find_last_not_of('/') + 1) == "/dev" &&
+           std::holds_alternative<Bind>(op.what);
+  });
+}
+
+bool is_listed(const Spec& spec, std::string_view path) {
+  return std::ranges::any_of(spec.mounts,
+                             [&](const FsOperation& op) { return op.destination == path; });
+}
+
+/// Of the paths of `key`, one operation each; what is missing is passed over.
+template <class Operation>
+void cover_paths(const Node& linux_node, std::string_view key, Spec& spec, const Operation& what) {
+  for (const Node& path : linux_node.elements(key)) {
+    FsOperation op{.destination = path.text(),
+                   .what = what,
+                   .optional = true,
+                   .from = spec.add_origin(path.where())};
+    if (!op.destination.starts_with('/')) path.expected("an absolute path");
+    spec.mounts.push_back(std::move(op));
+  }
+}
+
+}  // namespace
+
+void read_devices(const Node& config, Spec& spec) {
+  if (is_host_dev(spec)) return;
+  const auto linux_node = config.get("linux");
+  const auto devices = linux_node ? linux_node->elements("devices") : std::vector<Node>{};
+  for (const Node& node : devices) {
+    const auto path = node.require("path");
+    const auto device = read_device(node);
+    if (!path || !device) continue;
+    if (!path->text().starts_with("/")) path->expected("an absolute path");
+    spec.mounts.push_back({.destination = path->text(),
+                           .what = *device,
+                           .optional = true,
+                           .from = spec.add_origin(node.where())});
+  }
+  constexpr mode_t kDeviceMode = kCharacter | 0666;
+  for (const Node4& device : kDefaultDevices) {
+    if (is_listed(spec, device.path)) continue;
+    spec.mounts.push_back(
+        {.destination = device.path,
+         .what = MakeDevice{.mode = kDeviceMode, .major = device.major, .minor = device.minor},
+         .optional = true});
+  }
+  for (const auto& [path, target] : kLinks) {
+    if (is_listed(spec, path)) continue;
+    spec.mounts.push_back(
+        {.destination = path, .what = MakeSymlink{.target = target}, .optional = true});
+  }
+}
+
+void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
+  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, spec);
+  read_devices(config, spec);
+  if (spec.process.terminal.value && !is_listed(spec, "/dev/console"))
+    spec.process.console_path = {.value = "/dev/console", .from = spec.process.terminal.from};
+  if (spec.process.cwd && spec.process.cwd->value != "/")
+    spec.mounts.push_back({.destination = spec.process.cwd->value,
+                           .what = MakeDirectory{},
+                           .from = spec.process.cwd->from});
+  const auto linux_node = config.get("linux");
+  if (!linux_node) return;
+  cover_paths(*linux_node, "maskedPaths", spec, Mask{});
+  Remount read_only{.bind = true};
+  read_only.attributes = parse_mount_option("ro")->attributes;
+  cover_paths(*linux_node, "readonlyPaths", spec, read_only);
+}
+
+}  // namespace isle::oci

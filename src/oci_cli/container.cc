@@ -1,0 +1,230 @@
+#include "oci_cli/container.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+
+namespace isle::oci_cli {
+namespace {
+
+using oci::Phase;
+using oci::read_whole;
+
+int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int send_signal(int pidfd, int signal) {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
+}
+
+std::string link_of(const std::string& path) {
+  char target[512];
+  const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+  return size < 0 ? std::string{} : std::string(target, static_cast<size_t>(size));
+}
+
+pid_t number_of(std::string_view text) {
+  pid_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() ? number : 0;
+}
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> pids;
+  DIR* directory = ::opendir("/proc");
+  if (directory == nullptr) return pids;
+  while (const dirent* entry = ::readdir(directory))
+    if (const pid_t pid = number_of(entry->d_name); pid > 0) pids.push_back(pid);
+  ::closedir(directory);
+  return pids;
+}
+
+std::vector<std::string> children_of(const std::string& directory) {
+  std::vector<std::string> names;
+  DIR* stream = ::opendir(directory.c_str());
+  if (stream == nullptr) return names;
+  while (const dirent* entry = ::readdir(stream))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+      names.push_back(directory + "/" + entry->d_name);
+  ::closedir(stream);
+  return names;
+}
+
+std::vector<pid_t> processes_in(const std::string& cgroup) {
+  std::vector<pid_t> pids;
+  std::ifstream file(cgroup + "/cgroup.procs");
+  for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+void add_processes_below(const std::string& cgroup, std::vector<pid_t>& pids) {
+  const auto here = processes_in(cgroup);
+  pids.insert(pids.end(), here.begin(), here.end());
+  for (const std::string& child : children_of(cgroup)) add_processes_below(child, pids);
+}
+
+const std::string* cgroup_with(const oci::State& state, const char* file) {
+  for (const std::string& directory : state.cgroups)
+    if (::access((directory + "/" + file).c_str(), F_OK) == 0) return &directory;
+  return nullptr;
+}
+
+bool is_frozen(const oci::State& state) {
+  if (const auto* v1 = cgroup_with(state, "freezer.state"))
+    return !read_whole(*v1 + "/freezer.state").value_or("").starts_with("THAWED");
+  if (const auto* v2 = cgroup_with(state, "cgroup.events"))
+    return read_whole(*v2 + "/cgroup.events").value_or("").find("frozen 1") != std::string::npos;
+  return false;
+}
+
+/// Until its execve the first process is isle-exec, of a memory file.
+bool still_waits(pid_t pid) {
+  const std::string program = link_of(fmt::format("/proc/{}/exe", pid));
+  return program.empty() || program.find("isle-exec") != std::string::npos;
+}
+
+void pause_ms(long ms) {
+  constexpr long kNsPerMs = 1'000'000;
+  const timespec time{.tv_sec = 0, .tv_nsec = ms * kNsPerMs};
+  ::nanosleep(&time, nullptr);
+}
+
+}  // namespace
+
+uint64_t start_time(pid_t pid) {
+  const std::string text = read_whole(fmt::format("/proc/{}/stat", pid)).value_or("");
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string word;
+  constexpr int kStartField = 22;
+  constexpr int kStateField = 3;
+  for (int field = kStateField; field <= kStartField && fields >> word; ++field) {
+    if (field == kStateField && (word == "Z" || word == "X")) return 0;
+    if (field == kStartField) return std::strtoull(word.c_str(), nullptr, 10);
+  }
+  return 0;
+}
+
+Fd open_process(const oci::State& state) {
+  if (state.host_pid <= 0) return Fd();
+  Fd pidfd(open_pidfd(state.host_pid));
+  // The start time is read after the descriptor is there: it is of the same process.
+  if (pidfd && start_time(state.host_pid) != state.start_time) pidfd.reset();
+  return pidfd;
+}
+
+Phase phase(const oci::State& state) {
+  if (!open_process(state)) return Phase::stopped;
+  if (!state.started && still_waits(state.host_pid)) return Phase::created;
+  return is_frozen(state) ? Phase::paused : Phase::running;
+}
+
+std::vector<pid_t> processes(const oci::State& state) {
+  std::vector<pid_t> pids;
+  if (!state.cgroups.empty()) {
+    add_processes_below(state.cgroups.front(), pids);
+  } else if (open_process(state)) {
+    const std::string space = link_of(fmt::format("/proc/{}/ns/pid", state.host_pid));
+    const bool own = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
+    for (const pid_t pid : all_processes())
+      if (pid == state.host_pid || (own && link_of(fmt::format("/proc/{}/ns/pid", pid)) == space))
+        pids.push_back(pid);
+  }
+  std::ranges::sort(pids);
+  return pids;
+}
+
+Status freeze(const oci::State& state, bool frozen) {
+  const auto write = [](const std::string& path, const char* text) -> Status {
+    std::ofstream file(path);
+    if (!(file << text << std::flush)) return fail(errno, fmt::format("write to \"{}\"", path));
+    return {};
+  };
+  const auto* v1 = cgroup_with(state, "freezer.state");
+  const auto* v2 = cgroup_with(state, "cgroup.freeze");
+  if (v1 == nullptr && v2 == nullptr)
+    return fail(0, fmt::format("freeze container \"{}\": it has no cgroup of its own", state.id));
+  if (v1 == nullptr) return write(*v2 + "/cgroup.freeze", frozen ? "1" : "0");
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries; ++i) {
+    if (Status status = write(*v1 + "/freezer.state", frozen ? "FROZEN" : "THAWED"); !status)
+      return status;
+    if (read_whole(*v1 + "/freezer.state").value_or("").starts_with(frozen ? "FROZEN" : "THAWED"))
+      return {};
+    pause_ms(1);  // FREEZING: a new process slipped through
+  }
+  return fail(EBUSY, fmt::format("freeze container \"{}\"", state.id));
+}
+
+Status end(const oci::State& state) {
+  const Fd init = open_process(state);
+  if (init) send_signal(init.get(), SIGKILL);
+  if (is_frozen(state)) (void)freeze(state, false);
+  const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
+  if (!own_pids && !state.cgroups.empty())
+    for (const pid_t pid : processes_in(state.cgroups.front())) ::kill(pid, SIGKILL);
+  if (!init) return {};
+  pollfd ended{.fd = init.get(), .events = POLLIN, .revents = 0};
+  constexpr int kLongestMs = 10'000;
+  if (::poll(&ended, 1, kLongestMs) == 1) return {};
+  return fail(EBUSY,
+              fmt::format("end container \"{}\": pid {} does not end", state.id, state.host_pid));
+}
+
+Status remove_cgroups(const oci::State& state) {
+  constexpr int kTries = 200;
+  for (const std::string& cgroup : state.cgroups) {
+    int error = EBUSY;
+    for (int i = 0; i < kTries && error == EBUSY; ++i) {
+      if (i > 0) pause_ms(i < 10 ? 1 : 10);
+      for (const std::string& child : children_of(cgroup)) {
+        for (const std::string& below : children_of(child)) ::rmdir(below.c_str());
+        ::rmdir(child.c_str());
+      }
+      error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
+      if (error == EBUSY)
+        for (const pid_t pid : processes_in(cgroup)) ::kill(pid, SIGKILL);
+      // Somebody else's cgroup in ours (an engine's monitor): it removes both.
+      const auto children = children_of(cgroup);
+      if (std::ranges::any_of(children, [](const auto& c) { return !processes_in(c).empty(); }))
+        break;
+    }
+  }
+  return {};
+}
+
+pid_t waiting_at(const std::string& socket_path) {
+  std::ifstream table("/proc/net/unix");
+  std::string inode;
+  for (std::string row; std::getline(table, row);) {
+    if (!row.ends_with(" " + socket_path)) continue;
+    std::istringstream words(row);
+    constexpr int kInodeColumn = 7;
+    for (int i = 0; i < kInodeColumn; ++i) words >> inode;
+  }
+  if (inode.empty()) return 0;
+  const std::string wanted = "socket:[" + inode + "]";
+  for (const pid_t pid : all_processes()) {
+    const std::string directory = fmt::format("/proc/{}/fd", pid);
+    DIR* stream = pid == ::getpid() ? nullptr : ::opendir(directory.c_str());
+    if (stream == nullptr) continue;
+    bool found = false;
+    while (const dirent* entry = ::readdir(stream))
+      found = found || link_of(directory + "/" + entry->d_name) == wanted;
+    ::closedir(stream);
+    if (found) return pid;
+  }
+  return 0;
+}
+
+}  // namespace isle::oci_cli

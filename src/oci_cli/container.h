@@ -1,0 +1,38 @@
+// A container that exists: its first process, its cgroups, what it is doing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "isle/error.h"
+#include "isle/fd.h"
+#include "oci/state.h"
+
+namespace isle::oci_cli {
+
+/// Field 22 of /proc/PID/stat; 0 where there is no such process, or only its zombie.
+uint64_t start_time(pid_t pid);
+
+/// The process of `state` by a descriptor that is no other's; none where it has ended.
+Fd open_process(const oci::State& state);
+
+/// What it is doing, found out now.
+oci::Phase phase(const oci::State& state);
+
+/// All its processes: of its cgroups; without any, those in its first process's pid namespace.
+std::vector<pid_t> processes(const oci::State& state);
+
+Status freeze(const oci::State& state, bool frozen);
+
+/// SIGKILL to all of it, and waits until its first process has ended.
+Status end(const oci::State& state);
+/// Removes its cgroups, as far as nobody else is in them.
+Status remove_cgroups(const oci::State& state);
+
+/// Who waits at this socket for its start: for a container whose maker was killed before it could
+/// write the pid down. 0: nobody.
+pid_t waiting_at(const std::string& socket_path);
+
+}  // namespace isle::oci_cli

@@ -1,0 +1,290 @@
+// create, start and run: from a bundle to a container.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "isle/host.h"
+#include "isle/namespace.h"
+#include "isle/plan.h"
+#include "isle/run.h"
+#include "oci_cli/container.h"
+#include "oci_cli/verbs.h"
+
+namespace isle::oci_cli {
+namespace {
+
+/// A bundle translated for this machine.
+struct Prepared {
+  std::string config;  ///< The document's text.
+  oci::Container container;
+  Host host;
+  std::string bundle;
+};
+
+Result<std::string> absolute(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved) == nullptr)
+    return fail(errno, fmt::format("the bundle \"{}\"", path));
+  return std::string(resolved);
+}
+
+Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
+                         const std::string& id) {
+  Prepared prepared;
+  const auto bundle = absolute(bundle_option);
+  if (!bundle) return std::unexpected(bundle.error());
+  prepared.bundle = *bundle;
+  auto config = oci::read_whole(*bundle + "/config.json");
+  if (!config) return std::unexpected(config.error());
+  prepared.config = std::move(*config);
+  const std::string manager = call.line.get("cgroup-manager", "cgroupfs");
+  if (manager != "cgroupfs" && manager != "systemd" && manager != "disabled")
+    return fail(
+        0, fmt::format("--cgroup-manager {}: expected cgroupfs, systemd or disabled", manager));
+  auto container = oci::read_config(
+      prepared.config, {.bundle = *bundle,
+                        .id = id,
+                        .use_cgroups = manager != "disabled",
+                        .systemd_cgroup = manager == "systemd" || call.line.has("systemd-cgroup"),
+                        .pivot = !call.line.has("no-pivot")});
+  if (!container) return std::unexpected(container.error());
+  prepared.container = std::move(*container);
+  for (const std::string& warning : prepared.container.warnings) call.report.warn(warning);
+  return prepared;
+}
+
+/// A socket that the container waits at for its start.
+Result<Fd> listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return fail(ENAMETOOLONG, fmt::format("the socket \"{}\"", path),
+                "--root takes a shorter path");
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) return fail(errno, "make a socket");
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+      ::listen(socket.get(), 1) < 0)
+    return fail(errno, fmt::format("listen at \"{}\"", path));
+  return socket;
+}
+
+oci::State new_state(const Prepared& prepared, const std::string& id) {
+  const oci::Container& container = prepared.container;
+  oci::State state{.id = id,
+                   .version = container.version,
+                   .bundle = prepared.bundle,
+                   .created = timestamp(),
+                   .terminal = container.terminal,
+                   .annotations = container.annotations};
+  if (container.spec.root) state.rootfs = container.spec.root->path;
+  for (const NamespaceWish& wish : container.spec.namespaces)
+    state.namespaces.emplace_back(to_string(wish.type));
+  if (container.cgroup_path.empty()) return state;
+  const CgroupFacts& facts = prepared.host.cgroup;
+  // Where processes are counted comes first: a hierarchy that every process is in.
+  if (!facts.v2_mount.empty()) state.cgroups.push_back(facts.v2_mount + container.cgroup_path);
+  for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies)
+    state.cgroups.push_back(hierarchy.mount + container.cgroup_path);
+  return state;
+}
+
+std::string bytes_of(const Plan& plan) {
+  return {reinterpret_cast<const char*>(plan.bytes().data()), plan.bytes().size()};
+}
+
+Plan plan_of(const std::string& bytes) {
+  const auto* begin = reinterpret_cast<const std::byte*>(bytes.data());
+  return Plan(std::vector<std::byte>(begin, begin + bytes.size()));
+}
+
+/// What create and run have in common, up to a process that waits or runs.
+struct Made {
+  oci::Directory directory;
+  oci::State state;
+  Plan plan;
+  Process process;
+};
+
+struct MakeFailure {
+  Error error;
+  int status = kFailed;
+};
+
+class Maker {
+ public:
+  Maker(const Call& call, Prepared& prepared) : call_(call), prepared_(prepared) {}
+
+  std::expected<Made, MakeFailure> make(bool waits, std::optional<uint64_t> signal_mask) {
+    Spec& spec = prepared_.container.spec;
+    if (Status status = pass_descriptors(call_.line, spec); !status)
+      return std::unexpected(MakeFailure{status.error()});
+    const std::string console = call_.line.get("console-socket");
+    if (waits && prepared_.container.terminal && console.empty())
+      return std::unexpected(
+          MakeFailure{{.what = "the process wants a terminal: that needs --console-socket"}});
+    if (!console.empty() && !prepared_.container.terminal)
+      return std::unexpected(
+          MakeFailure{{.what = "--console-socket: the process asks for no terminal"}});
+    auto directory = oci::Directory::create(call_.root, call_.id());
+    if (!directory) return std::unexpected(MakeFailure{directory.error()});
+    auto made = launch_in(std::move(*directory), waits, signal_mask);
+    return made;
+  }
+
+ private:
+  std::expected<Made, MakeFailure> launch_in(oci::Directory directory, bool waits,
+                                             std::optional<uint64_t> signal_mask) {
+    Spec& spec = prepared_.container.spec;
+    const auto fail_with = [&](Error error, int status = kFailed) {
+      (void)directory.remove();
+      return std::unexpected(MakeFailure{std::move(error), status});
+    };
+    Fd socket;
+    if (waits) {
+      auto listening = listen_at(directory.path(oci::kSocketFile));
+      if (!listening) return fail_with(listening.error());
+      socket = std::move(*listening);
+      spec.process.start_socket = {.value = socket.get()};
+    }
+    prepared_.host = probe_host(spec);
+    auto plan = compile(spec, prepared_.host);
+    if (!plan) return fail_with(plan.error());
+    oci::State state = new_state(prepared_, call_.id());
+    for (const auto& [file, bytes] :
+         {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
+      if (Status status = directory.write(file, bytes); !status) return fail_with(status.error());
+    if (Status status = directory.save(state); !status) return fail_with(status.error());
+    auto process = launch(*plan, {.signal_mask = signal_mask, .fault = {}});
+    if (!process) {
+      const int status = failure_status(*plan, process.error());
+      return fail_with(in_engine_words(process.error(), status, spec), status);
+    }
+    state.host_pid = process->host_pid();
+    state.start_time = start_time(state.host_pid);
+    state.started = !waits;
+    if (Status status = finish(directory, state, *process); !status) {
+      (void)process->signal(SIGKILL);
+      (void)process->wait();
+      (void)remove_cgroups(state);
+      return fail_with(status.error());
+    }
+    return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process)};
+  }
+
+  Status finish(const oci::Directory& directory, const oci::State& state, const Process& process) {
+    if (Status status = directory.save(state); !status) return status;
+    const std::string console = call_.line.get("console-socket");
+    if (!console.empty() && process.console())
+      if (Status status = send_console(console, process.console()); !status) return status;
+    return write_pid_file(call_.line.get("pid-file"), state.host_pid);
+  }
+
+  const Call& call_;
+  Prepared& prepared_;
+};
+
+Status need_id(const Call& call) {
+  if (call.line.operands.size() == 1) return oci::check_id(call.id());
+  return fail(0, fmt::format("{}: expected a container id, found {} words", call.line.verb,
+                             call.line.operands.size()));
+}
+
+/// The container's end, seen by whoever ran it: nothing of it stays.
+int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
+  const std::string id = made.state.id;
+  {
+    const oci::Directory unlocked = std::move(made.directory);  // others may exec, kill, ask
+  }
+  const auto ended = cli::run_session(made.process, signals, {});
+  auto opened = open_container(call, id);
+  if (opened && !call.line.has("keep")) (void)destroy(opened->directory, opened->state);
+  if (!ended) return call.report.fail(ended.error());
+  return ended->status.shell_status();
+}
+
+}  // namespace
+
+Result<Opened> open_container(const Call& call, const std::string& id) {
+  auto directory = oci::Directory::open(call.root, id);
+  if (!directory) return std::unexpected(directory.error());
+  auto state = directory->state();
+  if (!state) return std::unexpected(state.error());
+  if (!*state) *state = oci::State{.id = id, .version = "1.0.0"};
+  if ((*state)->host_pid == 0) {  // its maker was killed before it knew
+    (*state)->host_pid = waiting_at(directory->path(oci::kSocketFile));
+    if ((*state)->host_pid > 0) (*state)->start_time = start_time((*state)->host_pid);
+  }
+  return Opened{std::move(*directory), std::move(**state)};
+}
+
+int create(const Call& call) {
+  if (Status status = need_id(call); !status) return call.report.fail(status.error());
+  auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
+  if (!prepared) return call.report.fail(prepared.error());
+  auto made = Maker(call, *prepared).make(true, {});
+  if (!made) return call.report.fail(made.error().error, made.error().status);
+  std::move(made->process).release();
+  return 0;
+}
+
+int start(const Call& call) {
+  if (Status status = need_id(call); !status) return call.report.fail(status.error());
+  auto opened = open_container(call, call.id());
+  if (!opened) return call.report.fail(opened.error());
+  oci::State& state = opened->state;
+  const oci::Phase now = phase(state);
+  if (now != oci::Phase::created)
+    return call.report.fail({.what = fmt::format("cannot start container \"{}\": it is {}, not "
+                                                 "created",
+                                                 state.id, oci::to_string(now))});
+  const auto bytes = opened->directory.read(oci::kPlanFile);
+  if (!bytes) return call.report.fail(bytes.error());
+  const Plan plan = plan_of(*bytes);
+  if (Status status = verify(plan); !status) return call.report.fail(status.error());
+  const Status started = start_waiting(opened->directory.path(oci::kSocketFile), plan);
+  if (!started) {
+    const int status = failure_status(plan, started.error());
+    return call.report.fail(started.error(), status);
+  }
+  state.started = true;
+  if (Status status = opened->directory.save(state); !status)
+    return call.report.fail(status.error());
+  return 0;
+}
+
+int run(const Call& call) {
+  if (Status status = need_id(call); !status) return call.report.fail(status.error());
+  auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
+  if (!prepared) return call.report.fail(prepared.error());
+  if (call.line.has("detach")) {
+    auto made = Maker(call, *prepared).make(false, {});
+    if (!made) return call.report.fail(made.error().error, made.error().status);
+    std::move(made->process).release();
+    return 0;
+  }
+  cli::SignalEvents signals;
+  auto made = Maker(call, *prepared).make(false, signals.mask_before());
+  if (!made) return call.report.fail(made.error().error, made.error().status);
+  signals.launched();
+  return stay_with(call, std::move(*made), signals);
+}
+
+int explain_bundle(const Call& call) {
+  auto prepared = prepare(call, call.line.get("explain"), "explained");
+  if (!prepared) return call.report.fail(prepared.error());
+  const Spec& wish = prepared->container.spec;
+  const auto plan = compile(wish, probe_host(wish));
+  if (!plan) return call.report.fail(plan.error());
+  return call.report.print(to_text(*plan));
+}
+
+}  // namespace isle::oci_cli

@@ -1,0 +1,182 @@
+// exec: another process in a container that runs.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "isle/host.h"
+#include "isle/names.h"
+#include "isle/namespace.h"
+#include "isle/plan.h"
+#include "isle/run.h"
+#include "oci_cli/container.h"
+#include "oci_cli/verbs.h"
+
+namespace isle::oci_cli {
+namespace {
+
+constexpr int kExecFailed = 255;
+
+/// "1000", "1000:100": digits only, 32 bits.
+Result<uint32_t> parse_id(std::string_view text) {
+  uint32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || id == UINT32_MAX)
+    return fail(0, fmt::format("id \"{}\": expected a number from 0 to 4294967294", text));
+  return id;
+}
+
+Status set_user(const std::string& text, Spec& spec) {
+  const Origin from = spec.add_origin("--user");
+  const size_t colon = text.find(':');
+  const auto uid = parse_id(std::string_view(text).substr(0, colon));
+  if (!uid) return std::unexpected(uid.error());
+  spec.process.user.uid = {.value = *uid, .from = from};
+  if (colon == std::string::npos) return {};
+  const auto gid = parse_id(std::string_view(text).substr(colon + 1));
+  if (!gid) return std::unexpected(gid.error());
+  spec.process.user.gid = {.value = *gid, .from = from};
+  return {};
+}
+
+Status set_options(const CommandLine& line, Spec& spec) {
+  if (line.has("user"))
+    if (Status status = set_user(line.get("user"), spec); !status) return status;
+  if (line.has("cwd"))
+    spec.process.cwd = {.value = line.get("cwd"), .from = spec.add_origin("--cwd")};
+  for (const std::string& entry : line.all("env")) {
+    if (entry.find('=') == std::string::npos)
+      return fail(0, fmt::format("--env {}: expected NAME=value", entry));
+    spec.process.env->value.push_back(entry);
+  }
+  for (const std::string& text : line.all("additional-gids")) {
+    const auto gid = parse_id(text);
+    if (!gid) return std::unexpected(gid.error());
+    if (!spec.process.user.additional_gids)
+      spec.process.user.additional_gids = {.value = {},
+                                           .from = spec.add_origin("--additional-gids")};
+    spec.process.user.additional_gids->value.push_back(*gid);
+  }
+  for (const std::string& name : line.all("cap")) {
+    const auto number = parse_capability(name);
+    if (!number) return fail(0, fmt::format("--cap {}: no capability is called so", name));
+    // Inheritable and ambient ones stay what they were.
+    Capabilities& sets = spec.process.capabilities->value;
+    for (uint64_t* set : {&sets.bounding, &sets.effective, &sets.permitted})
+      *set |= uint64_t{1} << *number;
+  }
+  if (line.has("no-new-privs")) spec.process.no_new_privileges.value = true;
+  return {};
+}
+
+/// The process as --process tells it, or the container's own with other arguments.
+Result<oci::ExecProcess> read_process(const Call& call, const Opened& opened) {
+  const CommandLine& line = call.line;
+  if (line.has("process")) {
+    const auto text = oci::read_whole(line.get("process"));
+    if (!text) return std::unexpected(text.error());
+    return oci::read_process(*text);
+  }
+  if (line.operands.size() < 2)
+    return fail(0, "exec: expected a container id and a command, or --process");
+  const auto config = opened.directory.read(oci::kConfigFile);
+  if (!config) return std::unexpected(config.error());
+  auto json = oci::parse_json(*config, "config.json");
+  if (!json) return std::unexpected(json.error());
+  oci::Json process = (*json)["process"];
+  process["args"] = std::vector<std::string>(line.operands.begin() + 1, line.operands.end());
+  process["terminal"] = line.has("tty");
+  auto result = oci::read_process(process.dump());
+  if (!result) return result;
+  if (Status status = set_options(line, result->spec); !status)
+    return std::unexpected(status.error());
+  return result;
+}
+
+/// All namespaces that the container has of its own by one setns, and its cgroups.
+void join(const Opened& opened, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
+  const oci::State& state = opened.state;
+  const Origin from = spec.add_origin("container " + state.id);
+  bool joins_mount = false;
+  for (const std::string& name : state.namespaces) {
+    const auto type = parse_namespace_type(name);
+    if (!type) continue;
+    joins_mount = joins_mount || *type == NamespaceType::mount;
+    spec.namespaces.push_back({.type = *type, .fd = pidfd.get(), .from = from});
+  }
+  if (joins_mount) spec.root_fd = {.value = root.get(), .from = from};
+  for (const std::string& cgroup : state.cgroups)
+    if (::access((cgroup + "/cgroup.procs").c_str(), F_OK) == 0)
+      spec.resources.join.push_back({.value = cgroup, .from = from});
+}
+
+int launch_and_stay(const Call& call, const Spec& spec) {
+  const auto plan = compile(spec, probe_host(spec));
+  if (!plan) return call.report.fail(plan.error(), kExecFailed);
+  const bool detach = call.line.has("detach");
+  std::optional<cli::SignalEvents> signals;
+  if (!detach) signals.emplace();
+  auto process = launch(
+      *plan,
+      {.signal_mask = detach ? std::nullopt : std::optional<uint64_t>(signals->mask_before()),
+       .fault = {}});
+  if (!process) {
+    const int status = failure_status(*plan, process.error());
+    return call.report.fail(in_engine_words(process.error(), status, spec), status);
+  }
+  if (signals) signals->launched();
+  const std::string console = call.line.get("console-socket");
+  if (!console.empty() && process->console())
+    if (Status status = send_console(console, process->console()); !status)
+      return call.report.fail(status.error(), kExecFailed);
+  if (Status status = write_pid_file(call.line.get("pid-file"), process->host_pid()); !status)
+    return call.report.fail(status.error(), kExecFailed);
+  if (detach) {
+    std::move(*process).release();
+    return 0;
+  }
+  const auto ended = cli::run_session(*process, *signals, {});
+  return ended ? ended->status.shell_status() : call.report.fail(ended.error(), kExecFailed);
+}
+
+}  // namespace
+
+int exec(const Call& call) {
+  auto opened = open_container(call, call.id());
+  if (!opened) return call.report.fail(opened.error(), kExecFailed);
+  const oci::Phase now = phase(opened->state);
+  const bool paused = now == oci::Phase::paused && !call.line.has("ignore-paused");
+  if (now == oci::Phase::stopped || now == oci::Phase::creating)
+    return call.report.fail(
+        {.what = fmt::format("cannot exec in container \"{}\": container not running: it is {}",
+                             call.id(), oci::to_string(now))},
+        kExecFailed);
+  if (paused)
+    return call.report.fail(
+        {.what = fmt::format("cannot exec in a paused container (\"{}\")", call.id()),
+         .hint = "--ignore-paused"},
+        kExecFailed);
+  auto process = read_process(call, *opened);
+  if (!process) return call.report.fail(process.error(), kExecFailed);
+  Spec& spec = process->spec;
+  for (const std::string& warning : process->warnings) call.report.warn(warning);
+  if (Status status = pass_descriptors(call.line, spec); !status)
+    return call.report.fail(status.error(), kExecFailed);
+  if (process->terminal && call.line.has("detach") && !call.line.has("console-socket"))
+    return call.report.fail({.what = "a detached terminal needs --console-socket"}, kExecFailed);
+  const Fd pidfd = open_process(opened->state);
+  const Fd root(::open(fmt::format("/proc/{}/root", opened->state.host_pid).c_str(),
+                       O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!pidfd || !root)
+    return call.report.fail({.what = "container not running: no such process"}, kExecFailed);
+  join(*opened, pidfd.borrow(), root.borrow(), spec);
+  {
+    const oci::Directory unlocked = std::move(opened->directory);
+  }
+  return launch_and_stay(call, spec);
+}
+
+}  // namespace isle::oci_cli

@@ -1,0 +1,88 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "cli/output.h"
+#include "oci_cli/verbs.h"
+
+namespace isle::oci_cli {
+
+Status pass_descriptors(const CommandLine& line, Spec& spec) {
+  const std::string text = line.get("preserve-fds", "0");
+  int count = 0;
+  constexpr int kMost = 1024;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size() || count < 0 || count > kMost)
+    return fail(0, fmt::format("--preserve-fds {}: expected 0 to {}", text, kMost));
+  for (int i = 0; i < count; ++i) {
+    const int fd = STDERR_FILENO + 1 + i;
+    if (::fcntl(fd, F_GETFD) < 0)
+      return fail(EBADF, fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
+    spec.process.pass_fds.value.push_back(fd);
+  }
+  spec.process.pass_fds.from = spec.add_origin("--preserve-fds");
+  return {};
+}
+
+Status send_console(const std::string& socket_path, BorrowedFd master) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_path.size() >= sizeof address.sun_path)
+    return fail(ENAMETOOLONG, fmt::format("the console socket \"{}\"", socket_path));
+  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return fail(errno, "make a socket");
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    return fail(errno, fmt::format("connect to the console socket \"{}\"", socket_path));
+  char name[] = "/dev/ptmx";
+  iovec data{name, sizeof name - 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int fd = master.get();
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0)
+    return fail(errno, "send the terminal to the console socket");
+  return {};
+}
+
+/// Renamed into place: who waits for the file finds all of it.
+Status write_pid_file(const std::string& path, pid_t pid) {
+  if (path.empty()) return {};
+  const size_t slash = path.rfind('/');
+  const std::string temporary = slash == std::string::npos
+                                    ? "." + path
+                                    : path.substr(0, slash + 1) + "." + path.substr(slash + 1);
+  const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file || !cli::write_all(file.get(), std::to_string(pid)) ||
+      ::rename(temporary.c_str(), path.c_str()) < 0)
+    return fail(errno, fmt::format("write the pid file \"{}\"", path));
+  return {};
+}
+
+Error in_engine_words(Error error, int status, const Spec& spec) {
+  constexpr int kNotFound = 127;
+  if (status != kNotFound || spec.process.args.value.empty()) return error;
+  const std::string& command = spec.process.args.value.front();
+  const bool searched = command.find('/') == std::string::npos;
+  error.what = searched
+                   ? fmt::format("exec: \"{}\": executable file not found in $PATH", command)
+                   : fmt::format("exec: \"{0}\": stat {0}: no such file or directory", command);
+  if (searched) error.code = 0;
+  return error;
+}
+
+}  // namespace isle::oci_cli

@@ -1,0 +1,64 @@
+// The verbs of isle-oci: a row each in main.cc, a function each in the file of its group.
+#pragma once
+
+#include <string>
+
+#include "oci/config.h"
+#include "oci/state.h"
+#include "oci_cli/command_line.h"
+#include "oci_cli/report.h"
+
+namespace isle::oci_cli {
+
+/// One call of isle-oci.
+struct Call {
+  CommandLine line;
+  Report report;
+  std::string root;  ///< Where the containers' states are.
+
+  [[nodiscard]] std::string id() const {
+    return line.operands.empty() ? std::string{} : line.operands.front();
+  }
+};
+
+/// A container of `call`'s root, locked, with its state.
+struct Opened {
+  oci::Directory directory;
+  oci::State state;
+};
+Result<Opened> open_container(const Call& call, const std::string& id);
+
+// create.cc
+int create(const Call& call);
+int run(const Call& call);
+int start(const Call& call);
+int explain_bundle(const Call& call);
+// exec.cc
+int exec(const Call& call);
+// control.cc
+int state(const Call& call);
+int kill(const Call& call);
+int remove(const Call& call);
+int list(const Call& call);
+int ps(const Call& call);
+int pause(const Call& call);
+int resume(const Call& call);
+/// What `delete --force` does; also for a container that failed to start.
+Status destroy(const oci::Directory& directory, const oci::State& state);
+// about.cc
+int spec(const Call& call);
+int features(const Call& call);
+std::string version_text();
+std::string usage();
+
+// ---- what the process of create, run and exec has in common: process_options.cc ----------------
+
+/// --preserve-fds, as numbers; they must be open before isle-oci opens anything.
+Status pass_descriptors(const CommandLine& line, Spec& spec);
+/// --console-socket: hands the terminal's master over.
+Status send_console(const std::string& socket_path, BorrowedFd master);
+Status write_pid_file(const std::string& path, pid_t pid);
+/// Errors that engines know by their words, as those words.
+Error in_engine_words(Error error, int status, const Spec& spec);
+
+}  // namespace isle::oci_cli
