@@ -78,6 +78,7 @@ bench:  ## isle beside its rivals and the bare-C floor; prints ratios
 	@tools/install_deps build test bench
 	@$(build) release
 	@bench/run build/release
+	@[ ! -d build/release/python ] || PYTHONPATH=build/release/python /usr/bin/python3 bench/python_calls.py
 
 tidy:  ## clang-tidy over all sources
 	@tools/install_deps build test clang

@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple, Typ
 
 from . import os as kernel
 from ._isle import namespaces as _calls
+from .mount import set_propagation
 from .namespaces import ALL_NAMESPACE_CLASSES, BaseNamespace, PidNamespace, TimeNamespace, UserNamespace
 
 __all__ = ["inside"]
@@ -27,7 +28,8 @@ _FOR_CHILDREN = (TimeNamespace, PidNamespace)
 class inside:
     """Runs functions inside namespaces and gives back what they return, or raises what they raise.
 
-    A target is a namespace object, which is joined, or a class of isle.namespaces, which stands for a new one each time.
+    A target is a namespace object, which is joined, or a class of isle.namespaces, which stands for a new one each time; mounts in a
+    new mount namespace do not show in others.
     `pid` adds the namespaces of a process, of all types in which it differs from the caller, or of those in `types`.
 
         inside(net).run(socket.create_server, ("", 80))
@@ -120,6 +122,8 @@ def _move(joined: Sequence[BaseNamespace], new: Sequence[Type[BaseNamespace]]) -
         flags |= cls.NAMESPACE_CONSTANT
     if flags:
         _calls.make(flags)
+    if flags & kernel.CLONE_NEWNS:
+        set_propagation("private")
 
 
 def _with_user_where_it_helps(joined: Sequence[BaseNamespace]) -> List[BaseNamespace]:

@@ -6,15 +6,15 @@ import os
 from typing import Union
 
 from . import os as kernel
-from ._isle import Descriptor
+from . import _isle
 from .errors import Error
 
-__all__ = ["ClonedTree"]
+__all__ = ["ClonedTree", "set_propagation"]
 
 StrPath = Union[str, "os.PathLike[str]"]
 
 
-class ClonedTree(Descriptor):
+class ClonedTree(_isle.Descriptor):
     """A copy of the mount at `path`, attached nowhere until `mount` attaches it; with `recursive` of those below, too.
 
     Needs CAP_SYS_ADMIN over the caller's mount namespace. Gone with its object where it was never attached.
@@ -45,3 +45,14 @@ class ClonedTree(Descriptor):
 
     def __repr__(self) -> str:
         return f"<ClonedTree {'closed' if self.closed else f'fd={self.fileno()}'}>"
+
+
+def set_propagation(kind: str, path: StrPath = "/", *, recursive: bool = True) -> None:
+    """Whether mounts made below `path` show in other namespaces: "private", "slave", "shared" or "unbindable".
+
+    A new mount namespace has the propagation of the one it was copied from; "private" is what keeps its mounts its own.
+    """
+    try:
+        _isle.set_propagation(path, kind, recursive)
+    except OSError as error:
+        raise Error(error.errno, f'make "{os.fspath(path)}" {kind}') from None

@@ -18,6 +18,7 @@ def in_mount_namespace(function):
 
     def body():
         isle.namespaces.MountNamespace.unshare()
+        isle.mount.set_propagation("private")
         return function()
 
     return in_child(body)
@@ -120,3 +121,34 @@ def test_errors(trees):
 
     with pytest.raises(PermissionError):
         in_child(unprivileged)
+
+
+def test_propagation(trees):
+    def kinds():
+        def fields():
+            lines = Path("/proc/self/mountinfo").read_text().splitlines()
+            return [line for line in lines if "shared:" in line or "master:" in line]
+
+        before = fields()
+        isle.mount.set_propagation("shared", Path("/"), recursive=False)
+        shared = fields()
+        isle.mount.set_propagation("private")
+        with pytest.raises(ValueError):
+            isle.mount.set_propagation("public")
+        with pytest.raises(OSError) as caught:
+            isle.mount.set_propagation("private", trees[0])
+        return before, len(shared), fields(), caught.value.errno
+
+    assert in_mount_namespace(kinds) == ([], 1, [], errno.EINVAL)
+
+
+def test_a_function_in_a_new_mount_namespace_mounts_for_itself(trees):
+    require("root")
+
+    def mount():
+        with ClonedTree(trees[0]) as tree:
+            tree.mount(trees[1])
+        return os.listdir(trees[1])
+
+    assert isle.inside(isle.namespaces.MountNamespace).run(mount) == ["seen"]
+    assert os.listdir(trees[1]) == []

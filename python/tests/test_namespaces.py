@@ -455,7 +455,7 @@ def test_persist(tmp_path):
 
     def keep():
         unshare_namespaces(mount=True)
-        isle.run(["mount", "--make-rprivate", "/"], check=True)
+        isle.mount.set_propagation("private")
         path = tmp_path / "kept"
         with UtsNamespace.from_self() as home:
             UtsNamespace.unshare()

@@ -9,6 +9,7 @@ import pytest
 from conftest import become_nobody, become_root_inside, in_child, require
 
 from isle import os as kernel
+from isle.mount import set_propagation
 
 
 def namespace(name):
@@ -177,6 +178,7 @@ def test_move_mount(tmp_path):
 
     def move():
         kernel.unshare(kernel.CLONE_NEWNS)
+        set_propagation("private")
         source, target = tmp_path / "source", tmp_path / "target"
         source.mkdir(), target.mkdir()
         (source / "seen").touch()

@@ -84,7 +84,7 @@ def test_every_part_is_read():
             FsOperation("/tmp", FileSystem("tmpfs", options={"size": "1M"})),
             FsOperation("/tmp/a", isle.MakeDirectory()),
             FsOperation("/tmp/b", isle.MakeSymlink("a")),
-            FsOperation("/tmp/c", isle.MakeFile("/etc/hostname")),
+            FsOperation("/tmp/c", isle.MakeFile(__file__)),
             FsOperation("/dev/zero", isle.MakeDevice(0o20666, 1, 5)),
             FsOperation("/tmp/d", Bind("/etc", attributes="ro", propagation="slave")),
             FsOperation("/tmp/d", isle.Remount("nosuid")),
