@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,13 +127,16 @@ class Run:
     def __call__(self, program, words, uid):
         prefix = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
         environment = {"PATH": os.environ["PATH"], "HOME": "/", "LANG": "C", "SHELL": "/bin/true"}
-        try:
-            done = subprocess.run([*prefix, program, *words], env=environment, cwd=self.cwd, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, timeout=5, check=False, start_new_session=True)
-        except subprocess.TimeoutExpired as hung:
-            return ("hangs", ""), str(hung.stderr)
-        named = re.sub(r"\w+:\[\d+\]", lambda match: self.known.get(match.group(), "new"), done.stdout)
-        return (done.returncode, named), done.stderr
+        with subprocess.Popen([*prefix, program, *words], env=environment, cwd=self.cwd, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as command:
+            try:
+                out, err = command.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(command.pid, signal.SIGKILL)  # what it forked, too
+                command.communicate()
+                return ("hangs", ""), ""
+        named = re.sub(r"\w+:\[\d+\]", lambda match: self.known.get(match.group(), "new"), out)
+        return (command.returncode, named), err
 
 
 def start_target(words, uid):

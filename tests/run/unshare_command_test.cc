@@ -1,0 +1,77 @@
+// `isle unshare`, and the fronts' behaviour that a parity table cannot show: pids, signals.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "support/support.h"
+
+namespace isle {
+namespace {
+
+using test::CommandOptions;
+using test::CommandResult;
+
+CommandResult as_user(std::vector<std::string> words) {
+  words.insert(words.begin(), test::isle_binary());
+  CommandOptions how;
+  how.identity = test::unprivileged();
+  return test::run_command(words, how);
+}
+
+std::string sees(std::vector<std::string> options, const std::string& script) {
+  std::vector<std::string> words{"unshare"};
+  words.insert(words.end(), options.begin(), options.end());
+  words.insert(words.end(), {"--", "sh", "-c", script});
+  const CommandResult result = as_user(words);
+  if (result.ok()) return result.out;
+  return "status " + std::to_string(result.shell_status()) + ": " + result.out + result.err;
+}
+
+class UnshareCommand : public testing::Test {
+  void SetUp() override { ISLE_REQUIRE("userns"); }
+};
+
+TEST_F(UnshareCommand, Identity) {
+  EXPECT_EQ(sees({"--new", "user", "-r"}, "id -u; id -g"), "0\n0\n");
+  const std::string own = std::to_string(test::unprivileged().uid);
+  EXPECT_EQ(sees({"--new", "user"}, "id -u"), own + "\n");
+  EXPECT_EQ(sees({"--new", "user", "--map-uid", "7:" + own}, "id -u"), "7\n");
+}
+
+TEST_F(UnshareCommand, Settings) {
+  EXPECT_EQ(sees({"--new", "user,uts", "-r", "--hostname", "box"}, "hostname"), "box\n");
+  EXPECT_EQ(sees({"-n", "user,mount,pid", "-r", "--proc"}, "echo $$; readlink /proc/self"),
+            "1\n2\n");
+  EXPECT_EQ(sees({"-n", "user,net", "-r"}, "cat /proc/net/dev | grep -c :"), "1\n");
+  EXPECT_EQ(sees({"-n", "user", "--workdir", "/usr"}, "pwd"), "/usr\n");
+}
+
+TEST_F(UnshareCommand, InPlaceIsTheSameProcess) {
+  // Its parent is whoever started isle, not isle.
+  const CommandResult in_place = test::run_command(
+      {"sh", "-c",
+       "echo $$; exec " + test::isle_binary() + " unshare -n user -r -- sh -c 'echo $$'"});
+  ASSERT_TRUE(in_place.ok()) << in_place;
+  const size_t half = in_place.out.size() / 2;
+  EXPECT_EQ(in_place.out.substr(0, half), in_place.out.substr(half));
+}
+
+TEST_F(UnshareCommand, Statuses) {
+  EXPECT_EQ(as_user({"unshare", "-n", "user", "--", "sh", "-c", "exit 3"}).exit_code, 3);
+  EXPECT_EQ(as_user({"unshare", "-n", "user", "--", "sh", "-c", "kill $$"}).signal, SIGTERM);
+  EXPECT_EQ(as_user({"unshare", "-f", "-n", "user", "--", "sh", "-c", "kill $$"}).signal, SIGTERM);
+  EXPECT_EQ(as_user({"unshare", "-n", "user", "--", "/nonexistent/x"}).exit_code, 127);
+  EXPECT_EQ(as_user({"unshare", "-n", "user", "--", "/etc/passwd"}).exit_code, 126);
+  EXPECT_EQ(as_user({"unshare", "true"}).exit_code, 125);
+  EXPECT_EQ(as_user({"unshare", "-n", "nosuch", "true"}).exit_code, 125);
+}
+
+TEST_F(UnshareCommand, Explain) {
+  const CommandResult plan = as_user({"unshare", "-n", "user,net", "-r", "--explain", "true"});
+  EXPECT_TRUE(plan.ok()) << plan;
+  EXPECT_NE(plan.out.find("runtime unshare NEWUSER|NEWNET"), std::string::npos) << plan.out;
+  EXPECT_NE(plan.out.find("runtime execve"), std::string::npos) << plan.out;
+}
+
+}  // namespace
+}  // namespace isle
