@@ -191,8 +191,8 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
         {seen, static_cast<uint64_t>(fs.type == "proc" ? sys::kProcSuperMagic : sys::kSysfsMagic)});
     b_.release(seen);
   }
-  // A later operation on this very mount goes by its descriptor.
-  if (fs.type == "proc")
+  // A later operation on this very mount goes by its descriptor; the terminal is of this devpts.
+  if (fs.type == "proc" || fs.type == "devpts")
     mounted_.push_back({std::string(trimmed(op.destination)), mount});
   else
     b_.release(mount);

@@ -1,0 +1,135 @@
+// Images and configurations that mean harm: each tries what once worked against a runtime.
+#include <filesystem>
+
+#include "oci/bundle.h"
+
+namespace isle::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OciAttack : public testing::Test {
+ protected:
+  void SetUp() override {
+    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    bundle_.emplace();
+  }
+  std::optional<Bundle> bundle_;
+};
+
+// CVE-2019-19921 and its kin: masks would cover another place than /proc.
+TEST_F(OciAttack, ProcIsALinkInTheImage) {
+  fs::remove(bundle_->rootfs("/proc"));
+  fs::create_symlink("/tmp/elsewhere", bundle_->rootfs("/proc"));
+  bundle_->set_command({"true"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_NE(result.exit_code, 0) << result;
+  EXPECT_NE(result.err.find("/mounts/0"), std::string::npos) << result;
+}
+
+// CVE-2026-41579: links and devices made where the image's /dev leads.
+TEST_F(OciAttack, DevIsALinkOutOfTheImage) {
+  const std::string victim = bundle_->dir().make_dir("victim");
+  write_file(victim + "/ptmx", "mine");
+  fs::remove(bundle_->rootfs("/dev"));
+  fs::create_symlink(victim, bundle_->rootfs("/dev"));
+  bundle_->config["mounts"] =
+      oci::Json::array({{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}}});
+  bundle_->config["root"]["readonly"] = false;
+  bundle_->set_command({"true"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_EQ(read_file(victim + "/ptmx"), "mine");
+  EXPECT_EQ(std::distance(fs::directory_iterator(victim), fs::directory_iterator()), 1);
+}
+
+// CVE-2026-88264: no mount on /dev, and a link where a device is to be.
+TEST_F(OciAttack, DeviceIsALinkToAFileOfTheHost) {
+  const std::string victim = bundle_->dir() / "made-by-attack";
+  fs::create_symlink(victim, bundle_->rootfs("/dev/null"));
+  bundle_->config["mounts"] =
+      oci::Json::array({{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}}});
+  bundle_->config["root"]["readonly"] = false;
+  bundle_->set_command({"true"});
+  (void)bundle_->oci({"run", "c"});
+  EXPECT_FALSE(fs::exists(victim));
+}
+
+// CVE-2025-31133: what masks is the host's /dev/null, not what the image calls so.
+TEST_F(OciAttack, MaskIsNotTheImagesNull) {
+  write_file(bundle_->rootfs("/secret"), "secret");
+  write_file(bundle_->rootfs("/decoy"), "decoy");
+  fs::create_symlink("/decoy", bundle_->rootfs("/dev/null"));
+  bundle_->config["linux"]["maskedPaths"].push_back("/secret");
+  bundle_->set_command({"cat", "/secret"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_EQ(result.out, "");
+}
+
+// CVE-2024-21626: a working directory over a descriptor that is still open.
+TEST_F(OciAttack, WorkingDirectoryOverADescriptor) {
+  bundle_->set_command({"pwd"});
+  for (int fd = 0; fd < 40; ++fd) {
+    bundle_->config["process"]["cwd"] = "/proc/self/fd/" + std::to_string(fd);
+    bundle_->save();
+    const auto result = bundle_->oci({"run", "c"});
+    EXPECT_NE(result.exit_code, 0) << fd << result;
+  }
+  bundle_->config["process"]["cwd"] = "/";
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  for (int fd = 0; fd < 40; ++fd) {
+    const auto result =
+        bundle_->oci({"exec", "--cwd", "/proc/self/fd/" + std::to_string(fd), "c", "pwd"});
+    EXPECT_NE(result.exit_code, 0) << fd << result;
+  }
+}
+
+// CVE-2024-45310: a destination through a link makes nothing on the host.
+TEST_F(OciAttack, DestinationThroughALink) {
+  const std::string outside = bundle_->dir() / "outside";
+  fs::create_symlink(outside, bundle_->rootfs("/lnk"));
+  bundle_->config["mounts"].push_back({{"destination", "/lnk/a/b"},
+                                       {"source", bundle_->dir().path()},
+                                       {"options", {"bind", "ro"}}});
+  bundle_->set_command({"true"});
+  (void)bundle_->oci({"run", "c"});
+  EXPECT_FALSE(fs::exists(outside));
+}
+
+// GHSA-g54h-m393-cpwq: the list says what is allowed; the rest is not.
+TEST_F(OciAttack, DeviceThatIsNotListed) {
+  bundle_->config["process"]["capabilities"]["bounding"].push_back("CAP_MKNOD");
+  bundle_->config["process"]["capabilities"]["effective"].push_back("CAP_MKNOD");
+  bundle_->config["process"]["capabilities"]["permitted"].push_back("CAP_MKNOD");
+  bundle_->config["mounts"].push_back(
+      {{"destination", "/tmp"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+  bundle_->set_command({"sh", "-c", "mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_NE(result.err.find("Operation not permitted"), std::string::npos) << result;
+  EXPECT_EQ(result.out, "");
+}
+
+// CVE-2016-3697: a number is an id, whatever the image's passwd says.
+TEST_F(OciAttack, NumericName) {
+  write_file(bundle_->rootfs("/etc/passwd"), "1000:x:0:0::/:/bin/sh\n");
+  bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
+  bundle_->set_command({"grep", "^Uid:", "/proc/self/status"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "Uid:\t1000\t1000\t1000\t1000\n") << result;
+}
+
+// CVE-2022-29162: no capability is inheritable that was not asked for.
+TEST_F(OciAttack, NoInheritableCapabilities) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const auto result = bundle_->oci(
+      {"exec", "--cap", "CAP_CHOWN", "c", "grep", "-E", "^Cap(Inh|Amb)", "/proc/self/status"});
+  EXPECT_EQ(result.out, "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n") << result;
+}
+
+}  // namespace
+}  // namespace isle::test

@@ -1,0 +1,82 @@
+#include "oci/bundle.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "oci/config.h"
+#include "oci/state.h"
+
+namespace isle::test {
+
+namespace fs = std::filesystem;
+
+Bundle::Bundle() {
+  for (const char* name : {"bin", "proc", "sys", "dev", "tmp", "etc"})
+    (void)dir_.make_dir(std::string("bundle/rootfs/") + name);
+  fs::copy_file("/usr/bin/busybox", rootfs("/bin/busybox"));
+  for (const char* name : {"sh", "true", "cat", "sleep", "id", "pwd", "ls", "mknod", "head", "stat",
+                           "grep", "readlink", "touch"})
+    fs::create_symlink("busybox", rootfs("/bin/") + name);
+  config = oci::Json::parse(oci::default_config(false, 0, 0));
+  config["process"]["terminal"] = false;
+  config["process"].erase("rlimits");
+}
+
+Bundle::~Bundle() {
+  for (const std::string& id : oci::Directory::list(dir_ / "state"))
+    (void)oci({"delete", "--force", id});
+  (void)reap_orphans();
+}
+
+void Bundle::save() const { write_file(dir_ / "bundle/config.json", config.dump()); }
+
+void Bundle::set_command(const std::vector<std::string>& args) {
+  config["process"]["args"] = args;
+  save();
+}
+
+std::string Bundle::container_dir(std::string_view id) const {
+  return dir_ / "state/" + std::string(id);
+}
+
+CommandResult Bundle::oci(std::vector<std::string> words, CommandOptions options) const {
+  std::vector<std::string> argv = {isle_binary("isle-oci"), "--root", dir_ / "state"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  if (options.working_dir.empty()) options.working_dir = dir_ / "bundle";
+  return run_command(std::move(argv), std::move(options));
+}
+
+CommandResult Bundle::create(const std::string& id, const std::vector<std::string>& more) const {
+  std::vector<std::string> argv = {"/bin/sh",
+                                   "-c",
+                                   "out=$1; shift; exec \"$@\" </dev/null >\"$out\" 2>&1",
+                                   "sh",
+                                   dir_ / "output",
+                                   isle_binary("isle-oci"),
+                                   "--root",
+                                   dir_ / "state",
+                                   "create"};
+  argv.insert(argv.end(), more.begin(), more.end());
+  argv.push_back(id);
+  return run_command(std::move(argv), {.working_dir = dir_ / "bundle"});
+}
+
+bool Bundle::becomes(const std::string& id, const std::string& wanted) const {
+  const auto deadline = std::chrono::steady_clock::now() + scaled(milliseconds{10'000});
+  while (status(id) != wanted) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds{5});
+  }
+  return true;
+}
+
+std::string Bundle::status(const std::string& id) const {
+  const CommandResult result = oci({"state", id});
+  if (!result.ok()) return {};
+  return oci::Json::parse(result.out).value("status", "");
+}
+
+}  // namespace isle::test

@@ -1,0 +1,47 @@
+// A bundle of busybox, made on the spot, and isle-oci on it.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "oci/json_node.h"
+#include "support/support.h"
+
+namespace isle::test {
+
+class Bundle {
+ public:
+  Bundle();
+  /// Ends and removes what a test left.
+  ~Bundle();
+  Bundle(const Bundle&) = delete;
+  Bundle& operator=(const Bundle&) = delete;
+
+  /// What config.json will be; save() writes it.
+  oci::Json config;
+  void save() const;
+  void set_command(const std::vector<std::string>& args);
+  [[nodiscard]] std::string rootfs(std::string_view path) const {
+    return dir_ / "bundle/rootfs" + std::string(path);
+  }
+  [[nodiscard]] const TempDir& dir() const { return dir_; }
+  [[nodiscard]] std::string container_dir(std::string_view id) const;
+
+  /// isle-oci --root R WORDS...
+  [[nodiscard]] CommandResult oci(std::vector<std::string> words,
+                                  CommandOptions options = {}) const;
+  /// create, with the container's output in the file "output" of dir().
+  [[nodiscard]] CommandResult create(const std::string& id,
+                                     const std::vector<std::string>& more = {}) const;
+  [[nodiscard]] std::string output() const { return read_file(dir_ / "output"); }
+  /// Waits until the container is `wanted`; false where that takes too long.
+  [[nodiscard]] bool becomes(const std::string& id, const std::string& wanted) const;
+  /// "running", or "" where there is no such container.
+  [[nodiscard]] std::string status(const std::string& id) const;
+
+ private:
+  TempDir dir_;
+};
+
+}  // namespace isle::test

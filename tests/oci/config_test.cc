@@ -1,0 +1,158 @@
+// config.json to Spec: what each field becomes, and what each wrong one is told.
+#include <gtest/gtest.h>
+
+#include "isle/names.h"
+#include "oci/config.h"
+
+namespace isle::oci {
+namespace {
+
+Json minimal() {
+  return {{"ociVersion", "1.2.0"},
+          {"root", {{"path", "rootfs"}}},
+          {"process", {{"args", Json::array({"true"})}, {"cwd", "/"}}},
+          {"linux", {{"namespaces", Json::array({{{"type", "mount"}}, {{"type", "ipc"}}})}}}};
+}
+
+Result<Container> read(const Json& config) {
+  return read_config(config.dump(), {.bundle = "/b", .id = "c"});
+}
+
+/// `minimal()` with `value` at a JSON pointer.
+Json with(const char* pointer, Json value) {
+  Json config = minimal();
+  config[Json::json_pointer(pointer)] = std::move(value);
+  return config;
+}
+
+TEST(OciConfig, MinimalOne) {
+  const auto container = read(minimal());
+  ASSERT_TRUE(container) << container.error().message();
+  EXPECT_EQ(container->spec.root->path, "/b/rootfs");
+  EXPECT_EQ(container->spec.process.user.uid->value, 0U);
+  EXPECT_EQ(container->spec.process.capabilities->value.permitted, 0U);
+  EXPECT_EQ(container->cgroup_path, "/isle-oci-c");
+  EXPECT_TRUE(validate(container->spec).empty());
+}
+
+TEST(OciConfig, DefaultConfigIsRead) {
+  for (const bool rootless : {false, true}) {
+    const auto container =
+        read_config(default_config(rootless, 1000, 1000), {.bundle = "/b", .id = "c"});
+    ASSERT_TRUE(container) << container.error().message();
+    EXPECT_TRUE(validate(container->spec).empty());
+    EXPECT_TRUE(container->terminal);
+  }
+}
+
+struct Wrong {
+  const char* pointer;
+  Json value;
+  const char* says;
+};
+
+TEST(OciConfig, ComplaintsNameThePlace) {
+  const Wrong rows[] = {
+      {"/process/user/uid", 4294967296, "/process/user/uid: found 4294967296, expected an integer"},
+      {"/process/user/uid", -1, "/process/user/uid: found -1, expected"},
+      {"/process/user/uid", "0", "/process/user/uid: found \"0\", expected an integer"},
+      {"/process/user/gid", 1.5, "/process/user/gid: found 1.5"},
+      {"/process/args", Json::array(), "/process/args: found [] (array), expected"},
+      {"/process/args", "true", "/process/args: found \"true\", expected an array"},
+      {"/process/cwd", "srv", "/process/cwd: found \"srv\", expected an absolute path"},
+      {"/process/oomScoreAdj", 1001, "/process/oomScoreAdj: found 1001"},
+      {"/process/noNewPrivileges", 1, "expected true or false"},
+      {"/process/rlimits", Json::array({{{"type", "NOFILE"}, {"soft", 1}, {"hard", 1}}}),
+       "/process/rlimits/0/type"},
+      {"/process/scheduler", {{"policy", "SCHED_MINE"}}, "one of \"SCHED_OTHER\""},
+      {"/process/ioPriority",
+       {{"class", "IOPRIO_CLASS_BE"}, {"priority", 8}},
+       "/process/ioPriority/priority: found 8"},
+      {"/linux/namespaces/1/type", "net", "/linux/namespaces/1/type: found \"net\""},
+      {"/linux/namespaces/1/type", "mount", "the mount namespace is named twice"},
+      {"/linux/sysctl", {{"kernel.core_pattern", "x"}}, "is the whole machine's"},
+      {"/linux/sysctl", {{"net.ipv4.ip_forward", "1"}}, "the network namespace, which is shared"},
+      {"/linux/sysctl", {{"net/../kernel/core_pattern", "x"}}, "/linux/sysctl/net~1..~1kernel"},
+      {"/linux/uidMappings", Json::array({{{"containerID", 0}, {"hostID", 0}, {"size", 1}}}),
+       "/linux/uidMappings: ids are mapped in a new user namespace only"},
+      {"/linux/cgroupsPath", "/a/../../b", "\"..\" in the path of a cgroup"},
+      {"/linux/rootfsPropagation", "upwards", "/linux/rootfsPropagation: found \"upwards\""},
+      {"/linux/personality", {{"domain", "BSD"}}, "/linux/personality/domain: found \"BSD\""},
+      {"/linux/seccomp", {{"defaultAction", "SCMP_ACT_ALLOW"}}, "cannot do \"seccomp\" yet"},
+      {"/linux/netDevices", {{"eth0", Json::object()}}, "cannot do \"netDevices\" yet"},
+      {"/hooks", {{"prestart", Json::array({{{"path", "/x"}}})}}, "/hooks: isle-oci cannot do"},
+      {"/mounts", Json::array({{{"source", "/x"}}}), "/mounts/0: has no \"destination\""},
+      {"/mounts", Json::array({{{"destination", "/x"}}}), "/mounts/0: has neither a type"},
+      {"/ociVersion", "2.0.0", "/ociVersion: found \"2.0.0\""},
+      {"/root", Json::object(), "/root: has no \"path\""},
+  };
+  for (const Wrong& row : rows) {
+    const auto container = read(with(row.pointer, row.value));
+    ASSERT_FALSE(container) << row.pointer;
+    EXPECT_NE(container.error().message().find(row.says), std::string::npos)
+        << container.error().message() << "\nshould say: " << row.says;
+  }
+}
+
+TEST(OciConfig, UnknownFieldsAndNullsAreIgnored) {
+  Json config = with("/process/favouriteColour", "blue");
+  config["hooks"] = nullptr;
+  config["linux"]["seccomp"] = nullptr;
+  EXPECT_TRUE(read(config));
+}
+
+TEST(OciConfig, NotJson) {
+  EXPECT_FALSE(read_config("{", {}));
+  EXPECT_FALSE(read_config("[]", {}));
+  EXPECT_FALSE(read_config("", {}));
+}
+
+TEST(OciConfig, Mounts) {
+  const auto container =
+      read(with("/mounts", Json::array({{{"destination", "data"},
+                                         {"source", "vol"},
+                                         {"options", {"rbind", "ro", "rnosuid", "rslave"}}},
+                                        {{"destination", "/tmp"},
+                                         {"type", "tmpfs"},
+                                         {"source", "tmpfs"},
+                                         {"options", {"nosuid", "size=1M", "mode=1777"}}}})));
+  ASSERT_TRUE(container) << container.error().message();
+  const auto& bind = std::get<Bind>(container->spec.mounts[0].what);
+  EXPECT_EQ(container->spec.mounts[0].destination, "/data");
+  EXPECT_EQ(container->spec.origins[container->spec.mounts[0].from], "config.json /mounts/0");
+  EXPECT_EQ(bind.source, "/b/vol");
+  EXPECT_TRUE(bind.recursive);
+  EXPECT_EQ(bind.attributes.set, parse_mount_option("ro")->attributes.set);
+  EXPECT_EQ(bind.attributes.recursive_set, parse_mount_option("rnosuid")->attributes.recursive_set);
+  EXPECT_EQ(bind.propagation, Propagation::slave);
+  EXPECT_TRUE(bind.propagation_recursive);
+  const auto& tmp = std::get<FileSystem>(container->spec.mounts[1].what);
+  const std::vector<std::pair<std::string, std::string>> options = {{"size", "1M"},
+                                                                    {"mode", "1777"}};
+  EXPECT_EQ(tmp.options, options);
+}
+
+TEST(OciConfig, UnknownCapabilityIsAWarning) {
+  const auto container =
+      read(with("/process/capabilities/permitted", Json::array({"CAP_CHOWN", "CAP_FLY"})));
+  ASSERT_TRUE(container) << container.error().message();
+  EXPECT_EQ(container->spec.process.capabilities->value.permitted, 1U);
+  ASSERT_EQ(container->warnings.size(), 1U);
+  EXPECT_NE(container->warnings[0].find("/process/capabilities/permitted/1"), std::string::npos);
+}
+
+TEST(OciConfig, DevicesAreDeniedButThoseListed) {
+  const auto container =
+      read(with("/linux/resources/devices",
+                Json::array({{{"allow", true}, {"type", "c"}, {"major", 10}, {"access", "r"}}})));
+  ASSERT_TRUE(container) << container.error().message();
+  const auto& values = container->spec.resources.controller_values;
+  ASSERT_GT(values.size(), 2U);
+  EXPECT_EQ(values[0].v1_file, "devices.deny");
+  EXPECT_EQ(values[0].v1_value, "a");
+  EXPECT_EQ(values[1].v1_file, "devices.allow");
+  EXPECT_EQ(values[1].v1_value, "c 10:* r");
+}
+
+}  // namespace
+}  // namespace isle::oci

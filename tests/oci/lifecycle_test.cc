@@ -1,0 +1,193 @@
+// A container's life by isle-oci's verbs, on a bundle of busybox.
+#include <csignal>
+#include <filesystem>
+
+#include "oci/bundle.h"
+
+namespace isle::test {
+namespace {
+
+class Oci : public testing::Test {
+ protected:
+  void SetUp() override {
+    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    bundle_.emplace();
+  }
+  std::optional<Bundle> bundle_;
+};
+
+TEST_F(Oci, RunGivesOutputAndExitCode) {
+  bundle_->set_command({"sh", "-c", "echo out; echo err >&2; exit 7"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.exit_code, 7) << result;
+  EXPECT_EQ(result.out, "out\n");
+  EXPECT_EQ(result.err, "err\n");
+  EXPECT_EQ(bundle_->status("c"), "");
+}
+
+TEST_F(Oci, RunOfWhatIsNotThere) {
+  bundle_->set_command({"nosuch"});
+  const auto searched = bundle_->oci({"run", "c"});
+  EXPECT_EQ(searched.exit_code, 127);
+  EXPECT_NE(searched.err.find("executable file not found in $PATH"), std::string::npos) << searched;
+  bundle_->set_command({"/bin/nosuch"});
+  const auto by_path = bundle_->oci({"run", "c"});
+  EXPECT_EQ(by_path.exit_code, 127);
+  EXPECT_NE(by_path.err.find("no such file or directory"), std::string::npos) << by_path;
+}
+
+TEST_F(Oci, CreateStartKillDelete) {
+  bundle_->set_command({"sh", "-c", "echo started; exec sleep 1000"});
+  const std::string pid_file = bundle_->dir() / "pid";
+  const auto created = bundle_->create("c", {"--pid-file", pid_file});
+  ASSERT_TRUE(created.ok()) << created << bundle_->output();
+  EXPECT_EQ(bundle_->status("c"), "created");
+  EXPECT_EQ(bundle_->output(), "");
+  EXPECT_GT(std::stoi(read_file(pid_file)), 1);
+
+  EXPECT_NE(bundle_->create("c").exit_code, 0);
+  EXPECT_NE(bundle_->output().find("already exists"), std::string::npos);
+  EXPECT_EQ(bundle_->status("c"), "created");
+
+  const auto started = bundle_->oci({"start", "c"});
+  EXPECT_TRUE(started.ok()) << started;
+  EXPECT_EQ(bundle_->status("c"), "running");
+  EXPECT_FALSE(bundle_->oci({"start", "c"}).ok());
+  const auto refused = bundle_->oci({"delete", "c"});
+  EXPECT_NE(refused.err.find("not stopped"), std::string::npos) << refused;
+
+  EXPECT_TRUE(bundle_->oci({"kill", "c", "KILL"}).ok());
+  EXPECT_TRUE(bundle_->becomes("c", "stopped"));
+  const auto late = bundle_->oci({"kill", "c", "9"});
+  EXPECT_NE(late.err.find("container not running"), std::string::npos) << late;
+  EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
+  const auto gone = bundle_->oci({"delete", "c"});
+  EXPECT_NE(gone.err.find("container does not exist"), std::string::npos) << gone;
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+}
+
+TEST_F(Oci, DeleteOfOneThatWaits) {
+  bundle_->set_command({"true"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
+  EXPECT_EQ(bundle_->status("c"), "");
+}
+
+TEST_F(Oci, Exec) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const auto inside = bundle_->oci({"exec", "c", "sh", "-c", "readlink /proc/1/exe; exit 5"});
+  EXPECT_EQ(inside.exit_code, 5) << inside;
+  EXPECT_EQ(inside.out, "/bin/busybox\n");
+  const auto user = bundle_->oci({"exec", "-user", "12:34", "c", "id"});
+  EXPECT_EQ(user.out, "uid=12 gid=34\n") << user;
+  EXPECT_EQ(bundle_->oci({"exec", "c", "nosuch"}).exit_code, 127);
+  for (const char* bad : {"4294967296", "", "0x1", "1:", "-1", "root", "1 "}) {
+    const auto result = bundle_->oci({"exec", std::string("--user=") + bad, "c", "id"});
+    EXPECT_EQ(result.exit_code, 255) << bad << result;
+  }
+  const std::string process = bundle_->dir().write(
+      "p.json", R"({"args":["sh","-c","echo $A"],"cwd":"/","env":["A=b","PATH=/bin"]})");
+  const auto by_file = bundle_->oci({"exec", "--process", process, "c"});
+  EXPECT_EQ(by_file.out, "b\n") << by_file;
+}
+
+TEST_F(Oci, PauseAndResume) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  EXPECT_TRUE(bundle_->oci({"pause", "c"}).ok());
+  EXPECT_EQ(bundle_->status("c"), "paused");
+  EXPECT_EQ(bundle_->oci({"exec", "c", "true"}).exit_code, 255);
+  EXPECT_TRUE(bundle_->oci({"resume", "c"}).ok());
+  EXPECT_EQ(bundle_->status("c"), "running");
+  EXPECT_TRUE(bundle_->oci({"pause", "c"}).ok());
+  EXPECT_TRUE(bundle_->oci({"delete", "-f", "c"}).ok());
+}
+
+TEST_F(Oci, MakerKilledBeforeItKnewThePid) {
+  bundle_->set_command({"true"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  // As kill -9 between the launch and the second write of state.json leaves it.
+  const std::string path = bundle_->container_dir("c") + "/state.json";
+  auto state = oci::Json::parse(read_file(path));
+  const pid_t pid = state["pid"].get<pid_t>();
+  state["pid"] = 0;
+  write_file(path, state.dump());
+  EXPECT_EQ(bundle_->status("c"), "created");
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  (void)reap_orphans();
+  EXPECT_EQ(::kill(pid, 0), -1);
+}
+
+TEST_F(Oci, MakerKilledBeforeItWroteAnything) {
+  std::filesystem::create_directories(bundle_->container_dir("c"));
+  EXPECT_EQ(bundle_->status("c"), "stopped");
+  EXPECT_FALSE(bundle_->create("c").ok());
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  EXPECT_EQ(bundle_->status("c"), "");
+}
+
+TEST_F(Oci, BadIds) {
+  for (const char* id : {"../x", "a/b", ".", "..", "", "a b", "a\nb"}) {
+    const auto result = bundle_->oci({"state", id});
+    EXPECT_EQ(result.exit_code, 1) << id;
+    EXPECT_NE(result.err.find("invalid container id"), std::string::npos) << result;
+  }
+}
+
+TEST_F(Oci, ListAndPs) {
+  EXPECT_EQ(bundle_->oci({"list", "--format=json"}).out, "[]\n");
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  EXPECT_EQ(bundle_->oci({"list", "-q"}).out, "c\n");
+  const auto pids = oci::Json::parse(bundle_->oci({"ps", "--format", "json", "c"}).out);
+  EXPECT_EQ(pids.size(), 1U) << pids;
+}
+
+TEST_F(Oci, ErrorsGoToTheLog) {
+  const std::string log = bundle_->dir() / "log.json";
+  EXPECT_FALSE(bundle_->oci({"--log", log, "--log-format=json", "start", "nobody"}).ok());
+  const auto line = oci::Json::parse(read_file(log));
+  EXPECT_EQ(line["level"], "error");
+  EXPECT_NE(line["msg"].get<std::string>().find("container does not exist"), std::string::npos);
+  EXPECT_TRUE(line.contains("time"));
+}
+
+TEST_F(Oci, MemoryLimitIsWritten) {
+  bundle_->config["linux"]["resources"]["memory"]["limit"] = 67108864;
+  bundle_->set_command({"cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "67108864\n") << result;
+}
+
+TEST_F(Oci, PreservedDescriptorsAreOpenAndOthersNot) {
+  bundle_->set_command({"sh", "-c", "cat <&3; ls /proc/self/fd"});
+  const std::string text = bundle_->dir().write("text", "kept\n");
+  const auto result =
+      run_command({"/bin/sh", "-c", "exec 3<" + text + " 4<" + text + "; exec \"$@\"", "sh",
+                   isle_binary("isle-oci"), "--root", bundle_->dir() / "state", "run",
+                   "--preserve-fds", "1", "c"},
+                  {.working_dir = bundle_->dir() / "bundle"});
+  EXPECT_EQ(result.out, "kept\n0\n1\n2\n3\n4\n") << result;  // 4: the directory that ls reads
+}
+
+TEST_F(Oci, TerminalIsOfItsOwnDevpts) {
+  bundle_->config["process"]["terminal"] = true;
+  bundle_->config["process"]["consoleSize"] = {{"height", 33}, {"width", 99}};
+  bundle_->set_command({"sh", "-c", "readlink /proc/self/fd/0; stat -c %t:%T /dev/console"});
+  const auto result = bundle_->oci({"run", "c"}, {.pty = true});
+  EXPECT_EQ(result.out, "/dev/pts/0\r\n88:0\r\n") << result;
+}
+
+TEST_F(Oci, ExplainRunsNothing) {
+  bundle_->save();
+  const auto result = bundle_->oci({"--explain", "."});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_NE(result.out.find("pivot_root"), std::string::npos);
+  EXPECT_NE(result.out.find("config.json /mounts/0"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace isle::test
