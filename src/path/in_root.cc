@@ -146,6 +146,7 @@ int open_in(int root, const char* path, OpenFlags flags, sys::Resolve resolve) n
 }
 
 int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept {
+  if (length_of(path) >= PATH_MAX) return -ENAMETOOLONG;
   while (path[0] == '/' && path[1] != '\0') ++path;
   const std::size_t length = length_of(path);
   // A name in the root itself needs no walk, and what is to be a file is mostly new: then making it

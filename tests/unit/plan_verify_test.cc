@@ -135,7 +135,8 @@ const std::vector<Damage>& damages() {
       {"TooMuchScratch", "too many pointers", [](Small& p) { p.builder_.scratch(1U << 27); }},
       {"CloneStep", "does not say where it clones",
        [](Small& p) { p.builder_.header.clone_step = 0; }},
-      {"CloneStepNone", "does not say where it clones",
+      {"CloneStepNone",
+       "executes nothing",  // the plan of a process that becomes the command itself
        [](Small& p) { p.builder_.header.clone_step = kNoStep; }},
       {"Console", "a register that the runtime did not write",
        [](Small& p) { p.builder_.header.console_register = 9; }},
