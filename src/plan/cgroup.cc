@@ -78,10 +78,11 @@ Status Compiler::make_cgroup() {
   if (writes.empty() && wish.unified.empty()) return {};
   const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
   if (wish.cgroup_name.empty()) return refuse(from, 0, "limits need a name for their cgroup");
-  const bool on_v1 =
-      std::all_of(writes.begin(), writes.end(),
-                  [&](const CgroupWrite& write) { return host_.cgroup.v1.contains(write.controller); }) &&
-      wish.unified.empty();
+  const bool on_v1 = std::all_of(writes.begin(), writes.end(),
+                                 [&](const CgroupWrite& write) {
+                                   return host_.cgroup.v1.contains(write.controller);
+                                 }) &&
+                     wish.unified.empty();
   switch (host_.cgroup.layout) {
     case CgroupLayout::none:
       return refuse(from, ENOENT, "limit memory, cpu or pids: no cgroup hierarchy is mounted",

@@ -1,6 +1,7 @@
 #include "run/helper.h"
 
 #include <fcntl.h>
+#include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -110,6 +111,8 @@ Result<pid_t> vfork_helper(Start& start) {
                             CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
   const int error = errno;
   sys::rt_sigprocmask(sys::SigMask::setmask, &before, nullptr);
+  // The child left its frames by execve, and with them the sanitizer's marks of them.
+  ASAN_UNPOISON_MEMORY_REGION(stack, kStackBytes);
   ::munmap(stack, kStackBytes);
   if (pid < 0) return fail(error, "start isle-exec");
   return pid;
