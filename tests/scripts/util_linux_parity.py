@@ -17,7 +17,7 @@ import time
 UID = 54321
 TYPES = "cgroup ipc mnt net pid pid_for_children time time_for_children user uts".split()
 BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release"))
-if "-fsanitize" in (BUILD / "CMakeCache.txt").read_text():
+if re.search(r"^ISLE_INSTRUMENT:STRING=.*-fsanitize", (BUILD / "CMakeCache.txt").read_text(), re.M):
     print("a sanitizer's run-time changes what a program does under another root: not compared")
     sys.exit(77)
 
