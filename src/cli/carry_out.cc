@@ -72,7 +72,7 @@ void forward_signals(Process& process) {
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, signal);
-  ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+  ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
   ::kill(::getpid(), signal);
   ::_exit(128 + signal);
 }
@@ -99,7 +99,7 @@ int launch_and_wait(const Plan& plan, const Spec& spec, const CarryOut& how) {
   options.carrier = helper ? LaunchOptions::Carrier::helper : LaunchOptions::Carrier::direct;
   sigset_t before;
   const sigset_t blocked = terminating_signals();
-  ::sigprocmask(SIG_BLOCK, how.ignores_signals ? &blocked : nullptr, &before);
+  ::pthread_sigmask(SIG_BLOCK, how.ignores_signals ? &blocked : nullptr, &before);
   options.signal_mask = mask_of(before);
   ::signal(SIGCHLD, SIG_DFL);
   auto process = launch(plan, options);

@@ -57,7 +57,7 @@ Status enter_one(EnterRequest& request, const Caller& caller, EnterTarget& targe
   auto entered = Namespace::from_fd(Fd(::fcntl(target.fd.get(), F_DUPFD_CLOEXEC, 3)));
   if (!entered) return asked_by(request, request.target_from, std::move(entered.error()));
   request.spec.namespaces.push_back(
-      {.type = *target.type, .fd = target.fd.get(), .from = request.target_from});
+      {.type = entered->type(), .fd = target.fd.get(), .from = request.target_from});
   request.held.push_back(std::move(target.fd));
   return add_owner(request, caller, *entered, request.target_from);
 }
@@ -177,17 +177,17 @@ void identity(EnterRequest& request, const Caller& caller, const EnterTarget& ta
 
 // ---- the rest of the target -----------------------------------------------------------------------
 
-void label(EnterRequest& request, const EnterTarget& target) {
+void label(EnterRequest& request, Origin from, const EnterTarget& target) {
   std::string text = text_of(target.pid, "attr/current");
   while (text.ends_with('\n') || text.ends_with('\0')) text.pop_back();
   ProcessWish& process = request.spec.process;
   if (::access("/sys/fs/selinux/enforce", F_OK) == 0) {
-    process.selinux_label = {{std::move(text), request.label->from}};
+    process.selinux_label = {{std::move(text), from}};
     return;
   }
   if (text.empty() || text.starts_with("unconfined")) return;
   text.resize(std::min(text.size(), text.find(" (")));
-  process.apparmor_profile = {{std::move(text), request.label->from}};
+  process.apparmor_profile = {{std::move(text), from}};
 }
 
 Status rest_of_target(EnterRequest& request, const EnterTarget& target) {
@@ -204,7 +204,7 @@ Status rest_of_target(EnterRequest& request, const EnterTarget& target) {
     for (std::string& directory : *cgroups)
       request.spec.resources.join.push_back({std::move(directory), request.cgroup->from});
   }
-  if (request.label) label(request, target);
+  if (request.label) label(request, request.label->from, target);
   return {};
 }
 

@@ -48,6 +48,7 @@ std::vector<std::string> names_in(const std::string& directory) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(directory.c_str()), ::closedir);
   if (!open) return names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(open.get())) {
     if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
   }
@@ -169,6 +170,7 @@ Result<EnterTarget> by_container(std::string_view text, const std::string& prefi
   if (one) return process(matches.front()->pid);
   if (matches.empty()) {
     std::vector<std::string_view> ids;
+    ids.reserve(all.size());
     for (const Container& container : all) ids.push_back(container.id);
     std::string hint = did_you_mean(text, ids);
     if (hint.empty())
@@ -198,9 +200,9 @@ std::vector<Container> known_containers(const std::string& prefix, uid_t uid) {
                    found);
     add_containers({"docker", base + "/docker/runtime-runc/moby", "state.json", "init_process_pid"},
                    found);
-    const std::string tasks = base + "/containerd/io.containerd.runtime.v2.task";
+    const std::string tasks = base + "/containerd/io.containerd.runtime.v2.task/";
     for (const std::string& name : names_in(tasks))
-      add_containers({"containerd", tasks + "/" + name, "init.pid", nullptr}, found);
+      add_containers({"containerd", tasks + name, "init.pid", nullptr}, found);
   }
   return found;
 }

@@ -73,6 +73,7 @@ plan::Header* map_arena(int fd) {
   const long address = sys::mmap(nullptr, plan::arena_size(&header),
                                  sys::Prot::read | sys::Prot::write, sys::MapFlags::shared, fd, 0);
   if (address < 0 && address > -4096) return nullptr;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the call's result is an address or an error
   return reinterpret_cast<plan::Header*>(address);
 }
 

@@ -22,6 +22,7 @@ OptionReader::OptionReader(std::span<char* const> argv, const char* letters,
 }
 
 Result<int> OptionReader::next() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a command reads its arguments once, before all else
   const int value =
       ::getopt_long(static_cast<int>(argv_.size()), argv_.data(), letters_, names_, nullptr);
   if (value != '?' && value != ':') return value;

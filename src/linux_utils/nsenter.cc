@@ -97,7 +97,7 @@ class Parser {
   Status open_place(const Place& place, const char* name, Wish<int>& wish);
   Status settle_identity();
   Status settle_rest();
-  Status need_target(std::string_view for_what, Origin from);
+  Result<Target*> need_target(std::string_view for_what, Origin from);
   [[nodiscard]] bool joins(NamespaceType type) const { return command_.spec.find(type) != nullptr; }
   std::unexpected<Error> complain(Origin from, int code, std::string what) const {
     Error error{.code = code, .what = std::move(what), .asked_by = command_.spec.origins[from]};
@@ -251,22 +251,23 @@ Status Parser::take_process(int value) {
   }
 }
 
-Status Parser::need_target(std::string_view for_what, Origin from) {
-  if (target_) return {};
+Result<Target*> Parser::need_target(std::string_view for_what, Origin from) {
+  if (target_) return &*target_;
   return complain(from, 0, fmt::format("no target PID specified for {}", for_what));
 }
 
 /// All types of the target that were not named: not those that are the caller's own already, which
 /// setns(2) would refuse or change nothing by.
 Status Parser::add_all() {
-  if (Status status = need_target("--all", all_.from); !status) return status;
+  const Result<Target*> target = need_target("--all", all_.from);
+  if (!target) return std::unexpected(target.error());
   for (const auto& [letter, type] : kTypes) {
     const bool named = joins(type) || std::ranges::any_of(of_target_, [&](const auto& wish) {
                          return wish.type == type;
                        });
     if (named) continue;
-    const auto theirs = Namespace::of_process(target_->pid, type);
-    if (!theirs && theirs.error().code == ENOENT && ::kill(target_->pid, 0) == 0) continue;
+    const auto theirs = Namespace::of_process((*target)->pid, type);
+    if (!theirs && theirs.error().code == ENOENT && ::kill((*target)->pid, 0) == 0) continue;
     const auto own = Namespace::of_self(type);
     if (theirs && own && *theirs == *own) continue;
     of_target_.push_back({.type = type, .from = all_.from});
@@ -276,13 +277,14 @@ Status Parser::add_all() {
 
 Status Parser::net_of_socket() {
   if (!socket_) return {};
-  if (Status status = need_target("--net-socket", socket_->from); !status) return status;
-  if (Status status = target_->open(); !status) return status;
+  const Result<Target*> target = need_target("--net-socket", socket_->from);
+  if (!target) return std::unexpected(target.error());
+  if (Status status = (*target)->open(); !status) return status;
   const Fd socket(
-      static_cast<int>(::syscall(SYS_pidfd_getfd, target_->pidfd.get(), socket_->value, 0)));
+      static_cast<int>(::syscall(SYS_pidfd_getfd, (*target)->pidfd.get(), socket_->value, 0)));
   if (!socket)
     return complain(socket_->from, errno,
-                    fmt::format("take descriptor {} of pid {}", socket_->value, target_->pid));
+                    fmt::format("take descriptor {} of pid {}", socket_->value, (*target)->pid));
   constexpr unsigned long kGetNetworkNamespace = 0x894C;  // SIOCGSKNS, linux/sockios.h
   command_.held.emplace_back(::ioctl(socket.get(), kGetNetworkNamespace));
   if (!command_.held.back())
@@ -369,9 +371,10 @@ Status Parser::settle_identity() {
   struct stat status{};
   if (user_.follow || group_.follow) {
     const Origin from = user_.follow ? user_.from : group_.from;
-    if (Status needed = need_target("--setuid=follow", from); !needed) return needed;
-    if (::stat(fmt::format("/proc/{}", target_->pid).c_str(), &status) != 0)
-      return complain(from, errno, fmt::format("look at pid {}", target_->pid));
+    const Result<Target*> target = need_target("--setuid=follow", from);
+    if (!target) return std::unexpected(target.error());
+    if (::stat(fmt::format("/proc/{}", (*target)->pid).c_str(), &status) != 0)
+      return complain(from, errno, fmt::format("look at pid {}", (*target)->pid));
   }
   const auto settle_id = [&](const Id& id, uint32_t followed, Wish<uint32_t>& wish) {
     if (id.follow)
@@ -398,21 +401,24 @@ Status Parser::settle_identity() {
 Status Parser::settle_rest() {
   Spec& spec = command_.spec;
   if (env_.value) {
-    if (Status status = need_target("--env", env_.from); !status) return status;
-    auto environment = target_->environment();
+    const Result<Target*> target = need_target("--env", env_.from);
+    if (!target) return std::unexpected(target.error());
+    auto environment = (*target)->environment();
     if (!environment) return std::unexpected(std::move(environment.error()));
     spec.process.env = {{std::move(*environment), env_.from}};
   }
   if (cgroup_.value) {
-    if (Status status = need_target("--join-cgroup", cgroup_.from); !status) return status;
-    auto directories = target_->cgroups();
+    const Result<Target*> target = need_target("--join-cgroup", cgroup_.from);
+    if (!target) return std::unexpected(target.error());
+    auto directories = (*target)->cgroups();
     if (!directories) return std::unexpected(std::move(directories.error()));
     for (std::string& directory : *directories)
       spec.resources.join.push_back({std::move(directory), cgroup_.from});
   }
   if (context_.value && ::access("/sys/fs/selinux/enforce", F_OK) == 0) {
-    if (Status status = need_target("--follow-context", context_.from); !status) return status;
-    auto label = target_->selinux_label();
+    const Result<Target*> target = need_target("--follow-context", context_.from);
+    if (!target) return std::unexpected(target.error());
+    auto label = (*target)->selinux_label();
     if (!label) return std::unexpected(std::move(label.error()));
     spec.process.selinux_label = {{std::move(*label), context_.from}};
   }

@@ -359,7 +359,7 @@ Status Parser::add_offset(TimeOffset::Clock clock) {
 
 /// A path below --root, as seen before the root is entered.
 std::string Parser::inside(const std::string& path) const {
-  const std::string full = absolute(path, command_.spec.root_directory ? "/" : here_.cwd);
+  std::string full = absolute(path, command_.spec.root_directory ? "/" : here_.cwd);
   if (!command_.spec.root_directory) return full;
   std::string root = absolute(command_.spec.root_directory->value, here_.cwd);
   while (root.ends_with('/')) root.pop_back();

@@ -103,7 +103,9 @@ class Stopped {
   bool wait_until_stopped() {
     return eventually([&] {
       look();
-      return is_stopped(pids_[static_cast<size_t>(stopped_victim())]);
+      if (!is_stopped(pids_[static_cast<size_t>(stopped_victim())])) return false;
+      look();  // it may have got on between the first look and its stop
+      return true;
     });
   }
   [[nodiscard]] pid_t pid_of(Victim victim) const { return pids_[static_cast<size_t>(victim)]; }
