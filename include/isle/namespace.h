@@ -7,11 +7,14 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "isle/error.h"
 #include "isle/fd.h"
@@ -143,6 +146,14 @@ struct NamespaceId {
   bool operator==(const NamespaceId&) const = default;
 };
 
+/// A namespace as name_to_handle_at(2) writes it down: no descriptor is held, the namespace does
+/// not live by it, and another process may open it.
+struct FileHandle {
+  int32_t type = 0;
+  std::vector<unsigned char> bytes;
+  bool operator==(const FileHandle&) const = default;
+};
+
 /// An open reference to an existing namespace: a descriptor on nsfs (O_RDONLY | O_CLOEXEC). While
 /// it is open the namespace lives. Move-only; what was moved from holds nothing.
 class [[nodiscard]] Namespace {
@@ -156,8 +167,9 @@ class [[nodiscard]] Namespace {
   static Result<Namespace> of_thread(pid_t tid, NamespaceType type);
   /// The calling thread's. Errors: ENOENT no /proc, or a kernel without this type.
   static Result<Namespace> of_self(NamespaceType type);
-  /// Of the process a pidfd refers to, which cannot become another one meanwhile. Errors: ENOTTY
-  /// an older kernel; ESRCH it is gone; EACCES as of_process(). Linux 6.11; ioctl PIDFD_GET_*.
+  /// Of the process a pidfd refers to, which cannot become another one meanwhile. Errors: ESRCH it
+  /// is gone; EBADF no pidfd; EACCES as of_process(). ioctl PIDFD_GET_*, Linux 6.11; before, through
+  /// /proc, with a look at whether the process is still there afterwards.
   static Result<Namespace> of_pidfd(BorrowedFd pidfd, NamespaceType type);
   /// The namespace the next children of `pid` will be in: pid and time only, else EINVAL. Errors:
   /// those of of_process(); ENOENT also for a new pid namespace without its first process.
@@ -173,6 +185,22 @@ class [[nodiscard]] Namespace {
   /// the caller is neither in it nor privileged over its owner; ENOTSUP `id` has no `unique`, being
   /// from an older kernel. Linux 6.18; open_by_handle_at(2), nsfs_fh_to_dentry in fs/nsfs.c.
   static Result<Namespace> of_id(NamespaceType type, const NamespaceId& id);
+  /// The same by NamespaceId::unique alone. Linux 6.18 wants the inode number too, so there it is
+  /// looked for as children() looks. Errors: ESTALE there is none, or none that can be seen.
+  static Result<Namespace> of_unique_id(uint64_t unique);
+  /// What file_handle() wrote down. Errors: those of of_id(). Linux 6.18; open_by_handle_at(2).
+  static Result<Namespace> of_file_handle(const FileHandle& handle);
+  /// The network namespace that a socket was made in. Errors: ENOTTY no socket; EPERM no
+  /// CAP_NET_ADMIN over that namespace. ioctl SIOCGSKNS, Linux 4.9, sock_ioctl in net/socket.c.
+  static Result<Namespace> of_socket(BorrowedFd socket);
+  /// The network namespace that the calling thread's own knows by this number ("link-netnsid 0" of
+  /// ip-link(8)). Looked for as children() looks. Errors: ENOENT there is none, or none that can be
+  /// seen.
+  static Result<Namespace> of_nsid(int32_t nsid);
+  /// The network namespace in which the other end of a network interface lives: of a veth its
+  /// peer, of a macvlan or tunnel the device below. The caller's own where both are in it. Errors:
+  /// ENODEV no such interface; those of of_nsid(). IFLA_LINK_NETNSID, Linux 4.0.
+  static Result<Namespace> of_link_peer(const std::string& interface);
 
   [[nodiscard]] NamespaceType type() const noexcept { return type_; }
   /// The number in "net:[4026531840]".
@@ -182,6 +210,11 @@ class [[nodiscard]] Namespace {
   [[nodiscard]] NamespaceId id() const;
   /// "net:[4026531840]", as readlink(2) of /proc/PID/ns/net says.
   [[nodiscard]] std::string link_text() const;
+  /// Errors: EOPNOTSUPP an older kernel. Linux 6.18; nsfs_encode_fh in fs/nsfs.c.
+  [[nodiscard]] Result<FileHandle> file_handle() const;
+  /// The number by which the calling thread's network namespace knows this one: network only, else
+  /// EINVAL. Errors: ENOENT it has given it none. RTM_GETNSID of rtnetlink(7), Linux 4.0.
+  [[nodiscard]] Result<int32_t> nsid() const;
   /// Lent for as long as this object lives.
   [[nodiscard]] BorrowedFd fd() const noexcept { return fd_.borrow(); }
   /// Gives the descriptor up; this object then holds nothing.
@@ -196,8 +229,30 @@ class [[nodiscard]] Namespace {
   /// The effective uid of who made it, as the caller's user namespace counts: user only, else
   /// EINVAL. The overflow uid (65534) where it is not mapped. NS_GET_OWNER_UID, Linux 4.11.
   [[nodiscard]] Result<uid_t> owner_uid() const;
+  /// The namespaces directly below it: user and pid, else EINVAL. Those that can be seen: what the
+  /// processes of /proc are in or have above them, and what the caller's mount namespace keeps.
+  [[nodiscard]] Result<std::vector<Namespace>> children() const;
 
-  /// setns(2): moves the calling thread only; pid and time move the children it makes later.
+  /// A process or thread of the caller's pid namespace as this pid namespace counts it; pid only,
+  /// else EINVAL. Errors: ESRCH there is none, or it is not in this namespace nor below.
+  /// NS_GET_PID_IN_PIDNS, Linux 6.11; before, NSpid of /proc/PID/status, which takes ptrace(2)'s
+  /// access check (EACCES).
+  [[nodiscard]] Result<pid_t> pid_in(pid_t pid) const;
+  /// A process or thread of this pid namespace as the caller's counts it; pid only, else EINVAL.
+  /// Errors: ESRCH there is none, or the caller's namespace does not see it. NS_GET_PID_FROM_PIDNS,
+  /// Linux 6.11; before, a look through /proc, which finds processes only.
+  [[nodiscard]] Result<pid_t> pid_from(pid_t pid_inside) const;
+
+  /// How many mounts there are in it: mount only, else EINVAL. Errors: EPERM it is not the
+  /// caller's and the caller is not privileged over it. NS_MNT_GET_INFO, Linux 6.12.
+  [[nodiscard]] Result<uint32_t> mount_count() const;
+  /// The mount namespace after it, or before it, in the kernel's list, by id; nothing at the end.
+  /// mount only, else EINVAL. Errors: EPERM the caller has no CAP_SYS_ADMIN in the initial user
+  /// namespace. NS_MNT_GET_NEXT and NS_MNT_GET_PREV, Linux 6.12.
+  [[nodiscard]] Result<std::optional<Namespace>> next() const;
+  [[nodiscard]] Result<std::optional<Namespace>> previous() const;
+
+  /// setns(2): moves the calling thread only; pid moves the children it makes later.
   /// Errors: EPERM no CAP_SYS_ADMIN over it (mount: also CAP_SYS_CHROOT), or a pid namespace that
   /// is not below the caller's; EINVAL (user) it is the caller's own, or the process has other
   /// threads; EINVAL (mount) root and cwd are shared with another process; EUSERS (time) other
@@ -235,6 +290,48 @@ class [[nodiscard]] Namespace {
 /// chrooted caller (user); EINVAL (user) the process has other threads; ENOSPC a limit, or 32
 /// levels of user or pid namespaces; EUSERS older kernels for that.
 [[nodiscard]] Status unshare(NamespaceSet types);
+
+/// Namespaces lent to a call: one, several by name, or a vector of them.
+///     enter(net);  enter({net, uts});  enter(theirs);
+class NamespaceRefs {
+ public:
+  NamespaceRefs(const Namespace& one) : refs_{&one} {}  // NOLINT: conversions are what it is for
+  NamespaceRefs(std::initializer_list<std::reference_wrapper<const Namespace>> some) {  // NOLINT
+    for (const Namespace& each : some) refs_.push_back(&each);
+  }
+  NamespaceRefs(std::span<const Namespace> some) {  // NOLINT
+    for (const Namespace& each : some) refs_.push_back(&each);
+  }
+  NamespaceRefs(const std::vector<Namespace>& some)  // NOLINT
+      : NamespaceRefs(std::span(some)) {}
+  [[nodiscard]] auto begin() const { return refs_.begin(); }
+  [[nodiscard]] auto end() const { return refs_.end(); }
+  /// The types among them.
+  [[nodiscard]] NamespaceSet types() const {
+    NamespaceSet set;
+    for (const Namespace* each : refs_) set.insert(each->type());
+    return set;
+  }
+
+ private:
+  std::vector<const Namespace*> refs_;
+};
+
+/// They in the order in which enter() joins them: the user namespace first where it gives privilege
+/// over the others, and after those that it takes privilege over away.
+[[nodiscard]] std::vector<const Namespace*> join_order(const NamespaceRefs& namespaces);
+
+/// Joins all of them, one of a type, in join_order(). A user namespace that is the caller's own is
+/// passed over, since the kernel refuses it. Errors: EINVAL two of one type; those of
+/// Namespace::enter(), and then the calling thread is in those before: in.h's in() has somebody
+/// else go there.
+[[nodiscard]] Status enter(const NamespaceRefs& namespaces);
+
+/// The namespaces of a process, of these types, in which it is and the calling thread is not. Held
+/// from one pidfd, so all are of the same process. Errors: ESRCH no such process; those of
+/// of_pidfd().
+[[nodiscard]] Result<std::vector<Namespace>> namespaces_of(
+    pid_t pid, NamespaceSet types = NamespaceSet::all());
 
 /// setns(2) with a pidfd: moves the calling thread into all of a process's namespaces of these
 /// types at once, or into none. Errors: those of Namespace::enter() of each; ESRCH the process is

@@ -120,15 +120,9 @@ Result<EnterTarget> by_descriptor(std::string_view text) {
 Result<EnterTarget> by_unique_id(std::string_view text) {
   const auto unique = number<uint64_t>(text.substr(3));
   if (!unique) return fail(0, fmt::format("{}: no number after ns:", quoted(text)));
-  Error last;
-  for (const NamespaceType type : NamespaceSet::all()) {
-    NamespaceId id;
-    id.unique = *unique;
-    auto found = Namespace::of_id(type, id);
-    if (found) return one_namespace(std::move(*found));
-    last = std::move(found.error());
-  }
-  return std::unexpected(std::move(last));
+  auto found = Namespace::of_unique_id(*unique);
+  if (!found) return std::unexpected(std::move(found.error()));
+  return one_namespace(std::move(*found));
 }
 
 // Some process has to be in it: nothing else leads from an inode number to a namespace.

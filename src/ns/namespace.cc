@@ -1,11 +1,15 @@
 // The handle on an existing namespace, the types' names, and moving the calling thread.
 #include "isle/namespace.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <optional>
 
 #include "ns/hints.h"
+#include "ns/search.h"
 #include "sys/flag_names.h"
+#include "sys/proc_files.h"
 #include "sys/syscalls.h"
 
 namespace isle {
@@ -105,7 +109,16 @@ Result<Namespace> Namespace::of_self(NamespaceType type) {
 Result<Namespace> Namespace::of_pidfd(BorrowedFd pidfd, NamespaceType type) {
   const int fd = sys::ioctl(pidfd.get(), pidfd_request(type), 0);
   if (fd >= 0) return from_fd(Fd(fd), type);
-  return fail(-fd, "get " + std::string(to_string(type)) + " namespace of a pidfd");
+  const std::string what = "get " + std::string(to_string(type)) + " namespace of a pidfd";
+  if (fd != -ENOTTY) return fail(-fd, what);
+  const auto info = sys::read_text("/proc/thread-self/fdinfo/" + std::to_string(pidfd.get()));
+  if (!info) return fail(info.error() == ENOENT ? EBADF : info.error(), what);
+  const std::string pid(sys::status_field(*info, "Pid"));
+  if (pid.empty()) return fail(EBADF, what, "the descriptor is no pidfd");
+  Result<Namespace> opened = open_namespace(proc_path(pid, type_info(type).proc_name), type);
+  // Only of a process that is still there can the number not have become another's.
+  if (const int r = sys::pidfd_send_signal(pidfd.get(), 0); r < 0) return fail(-r, what);
+  return opened;
 }
 
 Result<Namespace> Namespace::for_children(pid_t pid, NamespaceType type) {
@@ -157,6 +170,49 @@ Result<Namespace> Namespace::of_id(NamespaceType type, const NamespaceId& id) {
   const int fd = sys::open_by_handle_at(sys::kFdNsfsRoot, &handle.head, sys::OpenFlags::cloexec);
   if (fd < 0) return fail(-fd, what);
   return from_fd(Fd(fd), type);
+}
+
+Result<Namespace> Namespace::of_unique_id(uint64_t unique) {
+  std::optional<Namespace> found;
+  for (const NamespaceTypeInfo& info : kNamespaceTypeTable) {
+    ns::visit_namespaces(info.type, [&](Namespace& each) {
+      if (unique != 0 && each.id().unique == unique) found = std::move(each);
+      return found.has_value();
+    });
+    if (found) return std::move(*found);
+  }
+  return fail(ESTALE, "open the namespace with id " + std::to_string(unique),
+              "neither a process of /proc is in it nor is it bound to a file here");
+}
+
+Result<FileHandle> Namespace::file_handle() const {
+  struct {
+    sys::file_handle head;
+    std::array<unsigned char, sys::kMaxHandleBytes> bytes{};
+  } handle;
+  handle.head.handle_bytes = handle.bytes.size();
+  int mount_id = 0;
+  const int r =
+      sys::name_to_handle_at(fd_.get(), "", &handle.head, &mount_id, sys::AtFlags::empty_path);
+  if (r < 0) return fail(-r, "make a file handle of " + link_text());
+  return FileHandle{
+      .type = handle.head.handle_type,
+      .bytes = {handle.bytes.begin(), handle.bytes.begin() + handle.head.handle_bytes}};
+}
+
+Result<Namespace> Namespace::of_file_handle(const FileHandle& handle) {
+  constexpr std::string_view kWhat = "open a namespace's file handle";
+  struct {
+    sys::file_handle head;
+    std::array<unsigned char, sys::kMaxHandleBytes> bytes{};
+  } buffer;
+  if (handle.bytes.size() > buffer.bytes.size()) return fail(EINVAL, std::string(kWhat));
+  buffer.head.handle_bytes = static_cast<uint32_t>(handle.bytes.size());
+  buffer.head.handle_type = handle.type;
+  std::ranges::copy(handle.bytes, buffer.bytes.begin());
+  const int fd = sys::open_by_handle_at(sys::kFdNsfsRoot, &buffer.head, sys::OpenFlags::cloexec);
+  if (fd < 0) return fail(-fd, std::string(kWhat));
+  return from_fd(Fd(fd));
 }
 
 NamespaceId Namespace::id() const {

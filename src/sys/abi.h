@@ -3,5 +3,6 @@
 
 #include "sys/abi_file.h"
 #include "sys/abi_mount.h"
+#include "sys/abi_netlink.h"
 #include "sys/abi_numbers.h"
 #include "sys/abi_process.h"

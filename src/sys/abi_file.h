@@ -238,6 +238,8 @@ struct file_handle {
   std::int32_t handle_type = 0;
 };
 static_assert(sizeof(file_handle) == 8);
+/// MAX_HANDLE_SZ: no handle has more bytes.
+inline constexpr std::size_t kMaxHandleBytes = 128;
 
 struct iovec {
   void* iov_base = nullptr;

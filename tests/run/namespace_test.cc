@@ -6,18 +6,19 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 
+#include "support/neighbour.h"
 #include "support/support.h"
 
 using isle::Namespace;
 using isle::NamespaceSet;
 using isle::NamespaceType;
 using isle::test::in_fork;
+using isle::test::Neighbour;
 
 namespace {
 
@@ -25,10 +26,6 @@ constexpr NamespaceSet kWithoutUser = NamespaceSet::all() - NamespaceSet{Namespa
 /// Those whose unshare moves the caller itself.
 constexpr NamespaceSet kMovesCaller =
     kWithoutUser - NamespaceSet{NamespaceType::pid, NamespaceType::time};
-
-/// Ends the test function unless `result` is a success.
-#define ISLE_ASSERT_OK(result) \
-  if (auto&& isle_result_ = (result); !isle_result_) FAIL() << isle_result_.error().message()
 
 /// The calling process and its children on one cpu: Linux 6.18 orders mount namespaces by numbers
 /// that grow only within a cpu, and binds no "older" one (docs/kernel-notes.md).
@@ -48,38 +45,6 @@ void own_mounts() {
   ISLE_ASSERT_OK(isle::unshare({NamespaceType::mount}));
   ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << "errno " << errno;
 }
-
-/// A process in new namespaces, until it is destroyed.
-class Neighbour {
- public:
-  explicit Neighbour(NamespaceSet types) {
-    int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) return;
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      const bool made = isle::unshare(types).has_value();
-      if (::write(fds[1], made ? "1" : "0", 1) != 1) ::_exit(1);
-      for (;;) ::pause();
-    }
-    char byte = 0;
-    ready_ = ::read(fds[0], &byte, 1) == 1 && byte == '1';
-    ::close(fds[0]);
-    ::close(fds[1]);
-  }
-  Neighbour(const Neighbour&) = delete;
-  Neighbour& operator=(const Neighbour&) = delete;
-  ~Neighbour() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  [[nodiscard]] bool ready() const { return ready_; }
-
- private:
-  pid_t pid_ = -1;
-  bool ready_ = false;
-};
 
 TEST(Namespace, UnshareMakesNewOnesAndEnterGoesBack) {
   ISLE_REQUIRE("root", "netns");
@@ -131,7 +96,8 @@ TEST(Namespace, OwnerAndParentAreTheOnesAround) {
     EXPECT_EQ(*user->owner(), *outer_user);
     EXPECT_EQ(*user->parent(), *outer_user);
     EXPECT_EQ(*user->owner_uid(), ::geteuid());
-    EXPECT_EQ(*Namespace::of_process(neighbour.pid(), NamespaceType::pid), *outer_pid);
+    EXPECT_EQ(*neighbour.ns(NamespaceType::pid).parent(), *outer_pid);
+    EXPECT_EQ(*neighbour.ns(NamespaceType::pid).owner(), *user);
   }));
 }
 
