@@ -1,6 +1,9 @@
 // lap: times whole commands against each other with little noise of its own.
 //
-//   lap [-n ROUNDS] [-w WARMUP] [-j JOBS] ::: COMMAND [ARG...] [::: COMMAND [ARG...]]...
+//   lap [-n ROUNDS] [-w WARMUP] [-j JOBS] ::: COMMAND [ARG...] [::+ COMMAND [ARG...]]... [::: ...]...
+//
+// What follows ::+ runs after the one before it, and the whole row of them is one sample (not with -j). "{n}" in an
+// argument is replaced by a number that is another one for each start of the row.
 //
 // Each round runs every command once, in an order that moves on and turns round from one round to the next, so that slow
 // drift and neighbours hit all alike. With -j, a round starts each command JOBS at a time until ROUNDS have ended, and
@@ -33,6 +36,7 @@ struct sample {
 
 struct command {
   char** argv;
+  struct command* then;
   struct sample* samples;
   long failed;
 };
@@ -49,9 +53,30 @@ static int64_t timeval_ns(struct timeval t) {
   return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000;
 }
 
+enum { kMostArguments = 64, kLongestArgument = 256 };
+
+// Its arguments with {n} filled in; good until the next call.
+static char** numbered(char** argv, long number) {
+  static char text[kMostArguments][kLongestArgument];
+  static char* filled[kMostArguments + 1];
+  int i = 0;
+  for (; argv[i] != NULL && i < kMostArguments; i++) {
+    const char* mark = strstr(argv[i], "{n}");
+    filled[i] = argv[i];
+    if (mark == NULL) continue;
+    snprintf(text[i], kLongestArgument, "%.*s%ld%s", (int)(mark - argv[i]), argv[i], number,
+             mark + 3);
+    filled[i] = text[i];
+  }
+  filled[i] = NULL;
+  return filled;
+}
+
+static long next_number = 0;
+
 static pid_t start(const struct command* c) {
   pid_t pid = 0;
-  int err = posix_spawnp(&pid, c->argv[0], &quiet, NULL, c->argv, environ);
+  int err = posix_spawnp(&pid, c->argv[0], &quiet, NULL, numbered(c->argv, next_number), environ);
   if (err != 0) {
     fprintf(stderr, "lap: %s: %s\n", c->argv[0], strerror(err));
     exit(2);
@@ -59,19 +84,22 @@ static pid_t start(const struct command* c) {
   return pid;
 }
 
-static void run_once(struct command* c, struct sample* out) {
-  int status = 0;
-  struct rusage usage;
+static void run_once(struct command* first, struct sample* out) {
+  struct sample all = {0, 0, 0};
+  next_number++;
   int64_t begin = now_ns();
-  pid_t pid = start(c);
-  while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
+  for (struct command* c = first; c != NULL; c = c->then) {
+    int status = 0;
+    struct rusage usage;
+    pid_t pid = start(c);
+    while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
+    }
+    if (status != 0) first->failed++;
+    all.cpu_ns += timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
+    if (usage.ru_maxrss > all.maxrss_kb) all.maxrss_kb = usage.ru_maxrss;
   }
-  int64_t end = now_ns();
-  if (status != 0) c->failed++;
-  if (out == NULL) return;
-  out->wall_ns = end - begin;
-  out->cpu_ns = timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
-  out->maxrss_kb = usage.ru_maxrss;
+  all.wall_ns = now_ns() - begin;
+  if (out != NULL) *out = all;
 }
 
 // Runs `count` of one command, `jobs` at a time; returns the wall time of all of them.
@@ -80,6 +108,7 @@ static int64_t run_many(struct command* c, long count, long jobs) {
   int64_t begin = now_ns();
   while (ended < count) {
     while (begun < count && begun - ended < jobs) {
+      next_number++;
       start(c);
       begun++;
     }
@@ -127,13 +156,22 @@ int main(int argc, char** argv) {
   struct command* commands = calloc((size_t)argc, sizeof *commands);
   long count = 0;
   for (int i = optind; i < argc; i++) {
-    if (strcmp(argv[i], ":::") != 0) continue;
+    const int follows = strcmp(argv[i], "::+") == 0 && count > 0;
+    if (strcmp(argv[i], ":::") != 0 && !follows) continue;
     argv[i] = NULL;
-    if (i + 1 < argc && strcmp(argv[i + 1], ":::") != 0) commands[count++].argv = &argv[i + 1];
+    if (i + 1 >= argc || strncmp(argv[i + 1], "::", 2) == 0) continue;
+    struct command* into = follows ? calloc(1, sizeof *into) : &commands[count++];
+    if (into == NULL) return 2;
+    into->argv = &argv[i + 1];
+    if (!follows) continue;
+    struct command* last = &commands[count - 1];
+    while (last->then != NULL) last = last->then;
+    last->then = into;
   }
   if (commands == NULL || count == 0 || rounds < 1) {
-    fprintf(stderr,
-            "usage: lap [-n ROUNDS] [-w WARMUP] [-j JOBS] ::: COMMAND [ARG...] [::: ...]\n");
+    fprintf(
+        stderr,
+        "usage: lap [-n ROUNDS] [-w WARMUP] [-j JOBS] ::: COMMAND [ARG...] [::+ ...] [::: ...]\n");
     return 2;
   }
   posix_spawn_file_actions_init(&quiet);

@@ -385,11 +385,6 @@ long do_host_file(Context& c, const Step& s) noexcept {
       return write_once(sys::kAtFdcwd, path, c.text(s.arg[1]), false);
     case Op::write_in:
       return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
-    case Op::write_child_pid: {
-      Text<24> pid;
-      pid.add_number(static_cast<unsigned long>(c.child));
-      return write_once(sys::kAtFdcwd, path, pid.bytes, false);
-    }
     case Op::create_file: {
       const int fd = sys::openat(sys::kAtFdcwd, path,
                                  sys::OpenFlags::wronly | sys::OpenFlags::creat |

@@ -186,14 +186,14 @@ Status remove_cgroups(const oci::State& state) {
   for (const std::string& cgroup : state.cgroups) {
     int error = EBUSY;
     for (int i = 0; i < kTries && error == EBUSY; ++i) {
-      if (i > 0) pause_ms(i < 10 ? 1 : 10);
+      if (i > 1) pause_ms(i < 10 ? 1 : 10);
+      error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
+      if (error != EBUSY) break;
       for (const std::string& child : children_of(cgroup)) {
         for (const std::string& below : children_of(child)) ::rmdir(below.c_str());
         ::rmdir(child.c_str());
       }
-      error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
-      if (error == EBUSY)
-        for (const pid_t pid : processes_in(cgroup)) ::kill(pid, SIGKILL);
+      for (const pid_t pid : processes_in(cgroup)) ::kill(pid, SIGKILL);
       // Somebody else's cgroup in ours (an engine's monitor): it removes both.
       const auto children = children_of(cgroup);
       if (std::ranges::any_of(children, [](const auto& c) { return !processes_in(c).empty(); }))

@@ -72,8 +72,7 @@ uint8_t Compiler::undo_flags() const {
 
 Status Compiler::make_cgroup() {
   const Resources& wish = spec_.resources;
-  for (const Asked<std::string>& directory : wish.join)
-    attach_directories_.push_back(directory.value);
+  join_cgroups();
   const std::vector<CgroupWrite> writes = cgroup_writes(wish, false);
   if (writes.empty() && wish.unified.empty()) return {};
   const Origin from = writes.empty() ? wish.unified.front().from : writes.front().from;
@@ -111,11 +110,11 @@ Status Compiler::cgroup_v1(const Resources& wish) {
       return refuse(write.from, EACCES, fmt::format("make a cgroup in \"{}\"", found->second),
                     "cgroup v1 cannot be delegated safely; limits need root on this machine");
     const std::string directory = found->second + "/" + wish.cgroup_name;
-    if (!contains(attach_directories_, directory)) {
+    if (!contains(attach_v1_, directory)) {
       need_guard(write.from);
       runtime(Op::mkdir, write.from, {text(directory), kMode});
       undo(Op::remove_cgroup, write.from, {text(directory)}).flags = undo_flags();
-      attach_directories_.push_back(directory);
+      attach_v1_.push_back(directory);
     }
     runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
   }
@@ -170,27 +169,39 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   undo(Op::remove_cgroup, from, {text(directory)}).flags = undo_flags();
   for (const CgroupWrite& write : writes)
     runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
-  cgroup_ = b_.take();
+  open_cgroup(directory, from);
+  return {};
+}
+
+void Compiler::open_cgroup(const std::string& directory, Origin from) {
+  if (cgroup_ == kNone) cgroup_ = b_.take();
   runtime(Op::open, from,
           {text(directory),
            sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
            cgroup_});
-  return {};
 }
 
-/// The way in is a write that, on v1, waits for an RCU grace period. A runtime that joins namespaces
-/// can do it only before, and for itself, so that the child is born there.
-void Compiler::attach_runtime() {
-  if (!joins_in_runtime()) return;
-  for (const std::string& directory : attach_directories_)
-    runtime(Op::write_file, 0, {text(directory + "/cgroup.procs"), text("0")});
+/// v1 has a file "tasks" in each of its directories, v2 in none.
+bool Compiler::is_v1_cgroup(const std::string& directory) const {
+  return host_.file(directory + "/tasks").kind == FileKind::file;
 }
 
-void Compiler::attach_cgroup() {
-  if (attach_directories_.empty() || joins_in_runtime()) return;
-  for (const std::string& directory : attach_directories_)
-    runtime(Op::write_child_pid, 0, {text(directory + "/cgroup.procs")});
-  runtime_has_late_steps_ = true;
+void Compiler::join_cgroups() {
+  for (const Asked<std::string>& directory : spec_.resources.join)
+    if (is_v1_cgroup(directory.value))
+      attach_v1_.push_back(directory.value);
+    else
+      open_cgroup(directory.value, directory.from);
+}
+
+/// Into v2 by clone3. On v1 a process with one thread moves that thread itself, "0" to tasks: any
+/// other write to tasks or cgroup.procs waits for an RCU grace period (kernel:
+/// cgroup_procs_write_start()). By init, before its ids change; a runtime that joins namespaces
+/// loses sight of the hierarchies, and moves itself before that, so that its child is born there.
+void Compiler::attach_v1(Actor actor) {
+  if ((actor == Actor::runtime) != joins_in_runtime()) return;
+  for (const std::string& directory : attach_v1_)
+    b_.add(actor, Op::write_file, 0, {text(directory + "/tasks"), text("0")});
 }
 
 }  // namespace isle::plan

@@ -61,8 +61,7 @@ Status Compiler::cgroup_by_path() {
   const Resources& wish = spec_.resources;
   const Origin from = wish.path->from;
   const CgroupFacts& facts = host_.cgroup;
-  for (const Asked<std::string>& directory : wish.join)
-    attach_directories_.push_back(directory.value);
+  join_cgroups();
   if (facts.layout == CgroupLayout::none)
     return refuse(from, ENOENT,
                   fmt::format("make the cgroup \"{}\": no hierarchy is mounted", wish.path->value),
@@ -73,7 +72,7 @@ Status Compiler::cgroup_by_path() {
     if (!is_wanted(hierarchy, wish) || contains(done, hierarchy.mount)) continue;
     done.push_back(hierarchy.mount);
     cgroup_directory(hierarchy.mount, from);
-    attach_directories_.push_back(hierarchy.mount + wish.path->value);
+    attach_v1_.push_back(hierarchy.mount + wish.path->value);
   }
   if (!facts.v2_mount.empty()) {
     cgroup_directory(facts.v2_mount, from);
@@ -88,11 +87,7 @@ Status Compiler::cgroup_by_path() {
   }
   if (Status status = cgroup_values(v2); !status) return status;
   if (facts.v2_mount.empty()) return {};
-  cgroup_ = b_.take();
-  runtime(Op::open, from,
-          {text(facts.v2_mount + wish.path->value),
-           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-           cgroup_});
+  open_cgroup(facts.v2_mount + wish.path->value, from);
   return {};
 }
 

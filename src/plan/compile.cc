@@ -79,7 +79,7 @@ Result<Plan> Compiler::compile() {
                   "keep a namespace: from a mount namespace that is joined, the host's paths are "
                   "out of reach");
   open_proc();
-  attach_runtime();
+  attach_v1(Actor::runtime);
   if (joins_in_runtime()) runtime_joins();
 
   b_.header.clone_step = static_cast<uint16_t>(b_.step_count());
@@ -89,7 +89,6 @@ Result<Plan> Compiler::compile() {
 
   // Both sides now run at once. Init makes what needs no ids while the runtime writes them.
   runtime_writes_ids();
-  attach_cgroup();
   if (Status status = host_side_settings(); !status) return std::unexpected(status.error());
 
   if (spec_.process.die_with_parent.value) {
@@ -98,9 +97,11 @@ Result<Plan> Compiler::compile() {
           static_cast<uint64_t>(spec_.process.death_signal)});
     init(Op::alive, spec_.process.die_with_parent.from);  // it may have died before the prctl
   }
+  attach_v1(Actor::init);
   if (!joins_in_runtime()) init_joins();
+  if (late_cgroup_join()) join_cgroup_namespace();
   init_gets_ids();
-  if (late_cgroup_namespace() && attach_directories_.empty()) unshare_cgroup_namespace();
+  if (late_cgroup_namespace()) unshare_cgroup_namespace();
   time_namespace();
   if (Status status = keep_namespaces(); !status) return std::unexpected(status.error());
   names();
@@ -119,7 +120,6 @@ Result<Plan> Compiler::compile() {
     runtime(Op::post, 0, {static_cast<uint64_t>(Point::runtime_done)});
     init(Op::await, 0, {static_cast<uint64_t>(Point::runtime_done)});
   }
-  if (late_cgroup_namespace() && !attach_directories_.empty()) unshare_cgroup_namespace();
   if (spec_.process.terminal.value) {
     runtime(Op::receive_fd, spec_.process.terminal.from, {console_});
     b_.header.console_register = static_cast<uint8_t>(console_);

@@ -72,6 +72,8 @@ class Compiler {
   void runtime_joins();
   void init_joins();
   void join_all(Actor actor, bool user_last);
+  [[nodiscard]] bool late_cgroup_join() const;
+  void join_cgroup_namespace();
   void enter_directories();
   void children_namespaces();
   void time_namespace();
@@ -135,8 +137,10 @@ class Compiler {
   // cgroup.cc
   Status make_cgroup();
   [[nodiscard]] uint8_t undo_flags() const;
-  void attach_runtime();
-  void attach_cgroup();
+  void join_cgroups();
+  void open_cgroup(const std::string& directory, Origin from);
+  [[nodiscard]] bool is_v1_cgroup(const std::string& directory) const;
+  void attach_v1(Actor actor);
   Status cgroup_v1(const Resources& wish);
   Status cgroup_v2(const Resources& wish);
 
@@ -198,7 +202,7 @@ class Compiler {
   Register console_ = kNone;  ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;
   std::vector<std::pair<NamespaceType, Register>> joins_;
-  std::vector<std::string> attach_directories_;  ///< Cgroups entered by a write.
+  std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;
   bool runtime_has_late_steps_ = false;
   std::vector<std::pair<size_t, Register>> idmapped_;  ///< (of spec_.mounts) made already.

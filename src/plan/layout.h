@@ -73,7 +73,6 @@ enum class Op : uint8_t {
   // files of the host
   mkdir,
   write_file,
-  write_child_pid,
   create_file,
   unlink,
   remove_cgroup,

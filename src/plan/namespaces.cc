@@ -116,14 +116,29 @@ void Compiler::join_all(Actor actor, bool user_last) {
       if (type != entry.type || std::find(done.begin(), done.end(), fd) != done.end()) continue;
       auto flags = sys::CloneFlags::none;
       for (const auto& [other, other_fd] : joins_)
-        if (other_fd == fd) flags |= row(other).flag;
-      b_.add(actor, Op::setns, spec_.find(type)->from, {fd, sys::bits(flags)});
+        if (other_fd == fd && !(other == NamespaceType::cgroup && late_cgroup_join()))
+          flags |= row(other).flag;
       done.push_back(fd);
+      if (flags != sys::CloneFlags::none)
+        b_.add(actor, Op::setns, spec_.find(type)->from, {fd, sys::bits(flags)});
     }
   };
   for (const TypeRow& entry : kTypes)
     if (entry.type != NamespaceType::user || !user_last) join(entry);
   if (user_last) join(kTypes[0]);
+}
+
+/// Who is in a cgroup namespace cannot clone into a cgroup from outside of it (kernel:
+/// cgroup_attach_permissions(), where the hierarchy is mounted with nsdelegate).
+bool Compiler::late_cgroup_join() const {
+  const NamespaceWish* wish = spec_.find(NamespaceType::cgroup);
+  return wish != nullptr && wish->joins() && cgroup_ != kNone;
+}
+
+void Compiler::join_cgroup_namespace() {
+  for (const auto& [type, fd] : joins_)
+    if (type == NamespaceType::cgroup)
+      init(Op::setns, spec_.find(type)->from, {fd, sys::bits(sys::CloneFlags::newcgroup)});
 }
 
 // Gaining privilege: user first. Losing it: user last.

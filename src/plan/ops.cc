@@ -108,10 +108,6 @@ constexpr std::array<OpInfo, kOps> kTable{{
 
     {Op::mkdir, "mkdir", {Kind::text, octal}, "a directory of the host"},
     {Op::write_file, "write_file", {Kind::text, Kind::text}, "one write to a file of the host"},
-    {Op::write_child_pid,
-     "write_child_pid",
-     {Kind::text},
-     "writes the pid of the sandbox's first process to a file of the host"},
     {Op::create_file, "create_file", {Kind::text, octal}, "an empty file of the host, new or not"},
     {Op::unlink, "unlink", {Kind::text}, "removes a file of the host"},
     {Op::remove_cgroup, "remove_cgroup", {Kind::text}, "ends what is in a cgroup, removes it"},

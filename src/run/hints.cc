@@ -93,7 +93,6 @@ constexpr Row kRows[] = {
     {Op::open, kAny, cgroup_refused},
     {Op::mkdir, kAny, cgroup_refused},
     {Op::write_file, kAny, cgroup_refused},
-    {Op::write_child_pid, kAny, cgroup_refused},
     {Op::write_file, kAny, sysctl_unknown},
     {Op::open, kAny, path_in_the_way},
     {Op::mkdir, kAny, path_in_the_way},

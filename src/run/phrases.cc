@@ -122,8 +122,6 @@ std::string about_path(const FailedStep& failed) {
       return fmt::format("make the directory \"{}\" on the host", failed.text(0));
     case Op::create_file:
       return fmt::format("make the file \"{}\" on the host", failed.text(0));
-    case Op::write_child_pid:
-      return fmt::format("write the pid to \"{}\"", failed.text(0));
     case Op::unlink:
       return fmt::format("remove \"{}\"", failed.text(0));
     case Op::remove_cgroup:

@@ -132,6 +132,7 @@ void look_up_files(const Spec& spec, Host& host) {
   for (const FsOperation& operation : spec.mounts) facts.add(operation);
   for (const NamespaceWish& wish : spec.namespaces) facts.add(wish.path);
   for (const KeepWish& keep : spec.keep) facts.add(keep.path);
+  for (const Asked<std::string>& cgroup : spec.resources.join) facts.add(cgroup.value + "/tasks");
   for (const int fd : spec.process.pass_fds.value)
     host.files.try_emplace(fmt::format("fd:{}", fd), look_at(fd));
 }

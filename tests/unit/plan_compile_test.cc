@@ -475,7 +475,21 @@ TEST(CompileCgroup, V2CountsSwapAlone) {
                  .v1_writable = {"/m", "/c"}};
   EXPECT_TRUE(in_order(steps(spec, host),
                        {"memory.limit_in_bytes\" \"100\"", "memory.memsw.limit_in_bytes\" \"150\"",
-                        "write_child_pid \"/m/n/cgroup.procs\""}));
+                        "clone3", "\"/m/n/tasks\" \"0\""}));
+}
+
+TEST(CompileCgroup, ToJoinOneOfV2IsToCloneIntoIt) {
+  Spec spec = sandbox();
+  spec.resources.join = {{"/one/c", 0}, {"/two/c", 0}};
+  spec.namespaces = {{.type = NamespaceType::pid, .fd = 9},
+                     {.type = NamespaceType::cgroup, .fd = 9}};
+  Host host = root();
+  host.files["/one/c/tasks"] = {.kind = FileKind::file};
+  host.files["/two/c/tasks"] = {.kind = FileKind::missing, .error = ENOENT};
+  const std::string text = steps(spec, host);
+  EXPECT_TRUE(in_order(text, {"open \"/two/c\"", "runtime write_file \"/one/c/tasks\" \"0\"",
+                              "NEWPID", "clone3", "NEWCGROUP"}));
+  EXPECT_FALSE(has(text, "cgroup.procs"));
 }
 
 // ---- the process ---------------------------------------------------------------------------------
