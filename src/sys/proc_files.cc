@@ -90,11 +90,17 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text) {
     MountEntry entry;
     const auto id = number<uint64_t>(next_part(line, ' '));
     const auto parent = number<uint64_t>(next_part(line, ' '));
-    next_part(line, ' ');
+    std::string_view device = next_part(line, ' ');
+    entry.device_major = number<uint32_t>(next_part(device, ':')).value_or(0);
+    entry.device_minor = number<uint32_t>(device).value_or(0);
     entry.root = unescape(next_part(line, ' '));
     entry.point = unescape(next_part(line, ' '));
     entry.options = next_part(line, ' ');
-    while (!line.empty() && next_part(line, ' ') != "-") {
+    for (std::string_view field; !line.empty() && (field = next_part(line, ' ')) != "-";) {
+      const std::string_view name = next_part(field, ':');
+      if (name == "shared") entry.peer_group = number<uint64_t>(field).value_or(0);
+      if (name == "master") entry.master = number<uint64_t>(field).value_or(0);
+      if (name == "unbindable") entry.unbindable = true;
     }
     entry.type = unescape(next_part(line, ' '));
     entry.source = unescape(next_part(line, ' '));

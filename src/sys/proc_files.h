@@ -37,6 +37,11 @@ struct MountEntry {
   std::string type;
   std::string source;
   std::string super_options;
+  uint32_t device_major = 0;
+  uint32_t device_minor = 0;
+  uint64_t peer_group = 0;  ///< Of "shared:N", 0 for none.
+  uint64_t master = 0;      ///< Of "master:N".
+  bool unbindable = false;
 };
 /// Lines that make no sense are left out.
 std::vector<MountEntry> parse_mountinfo(std::string_view text);
