@@ -36,6 +36,12 @@ std::map<std::string, Probe, std::less<>>& probes() {
         {"fuse", [] { return probe_device("/dev/fuse"); }},
         {"util_linux", [] { return probe_programs({"unshare", "nsenter", "lsns", "findmnt"}); }},
         {"criu", probe_criu},
+        {"nic",
+         [] {
+           return ProbeResult(std::getenv("ISLE_TEST_NIC") != nullptr
+                                  ? ""
+                                  : "ISLE_TEST_NIC names no network device that tests may take");
+         }},
     };
     for (const char* program :
          {"bwrap",       "crun",      "runc",       "youki",  "nsjail", "podman",

@@ -31,6 +31,7 @@ using ProbeResult = std::string;
 ///   timens, netns   that namespace can be made
 ///   tun             /dev/net/tun opens
 ///   fuse            /dev/fuse opens
+///   nic             a physical network device that tests may take: ISLE_TEST_NIC names it
 ///   util_linux      unshare, nsenter, lsns, findmnt
 ///   criu            criu, and `criu check` is content
 ///   bwrap, crun, runc, newuidmap, busybox, ...   that program is on PATH
