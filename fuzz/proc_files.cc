@@ -18,8 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const isle::IdMap map = isle::sys::parse_id_map(text);
   (void)isle::to_host(map, 0);
   const auto granted = isle::probe::parse_subids(text, 1000, "ann");
-  if (isle::to_host(isle::map_around(1000, granted), 1000) != 1000U) std::abort();
-  (void)isle::map_around(1000, isle::probe::mapped_part(granted, map));
+  if (isle::to_host(isle::map_around(1000, 1000, granted), 1000) != 1000U) std::abort();
+  (void)isle::map_around(1000, 1000, isle::probe::mapped_part(granted, map));
   (void)isle::sys::status_field(text, "Umask");
   (void)isle::sys::words(text);
   (void)isle::probe::parse_kernel_version(text);

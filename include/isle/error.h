@@ -19,7 +19,7 @@ struct Error {
   /// errno of the call that failed; 0 where no system call did (a bad argument).
   int code = 0;
   /// What was tried, with its arguments; without the errno, which message() adds.
-  std::string what;
+  std::string what = {};
   /// Where the wish came from: "argv[4]", "config.json /mounts/3", "default"; may be empty.
   std::string asked_by = {};
   /// What to try; from a check, never a guess. May be empty.

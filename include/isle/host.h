@@ -44,7 +44,7 @@ struct FileFact {
 
 /// What stands directly in a directory; links not followed.
 struct DirectoryEntry {
-  std::string name;
+  std::string name = {};
   bool is_directory = false;
   mode_t mode = 0755;     ///< Permission bits.
   std::string link = {};  ///< Target of a symbolic link, else empty.
@@ -54,9 +54,9 @@ enum class CgroupLayout : uint8_t { none, v1, hybrid, v2 };
 
 /// A mounted v1 hierarchy.
 struct CgroupHierarchy {
-  std::string mount;
-  std::string own;  ///< The caller's directory in it; empty where it is not visible.
-  std::vector<std::string> controllers;  ///< "name=systemd" for a named one.
+  std::string mount = {};
+  std::string own = {};  ///< The caller's directory in it; empty where it is not visible.
+  std::vector<std::string> controllers = {};  ///< "name=systemd" for a named one.
 };
 
 /// Where isle may make cgroups. All paths are absolute host paths of existing directories.
@@ -64,21 +64,21 @@ struct CgroupFacts {
   CgroupLayout layout = CgroupLayout::none;
   /// v1 controller -> directory of the caller's cgroup in that hierarchy. Co-mounted controllers
   /// have the same directory.
-  std::map<std::string, std::string> v1;
-  std::vector<CgroupHierarchy> v1_hierarchies;
+  std::map<std::string, std::string> v1 = {};
+  std::vector<CgroupHierarchy> v1_hierarchies = {};
   /// v1 directories in which the caller may make cgroups and move itself.
-  std::vector<std::string> v1_writable;
+  std::vector<std::string> v1_writable = {};
   /// The cgroup2 mount point, and the caller's own directory below it; empty where there is none.
-  std::string v2_mount;
-  std::string v2_own;
+  std::string v2_mount = {};
+  std::string v2_own = {};
   /// Controllers of the hierarchy's root.
-  std::vector<std::string> v2_controllers;
+  std::vector<std::string> v2_controllers = {};
   /// The directory to make the sandbox's cgroup in: the nearest ancestor-or-self the caller may
   /// use; empty where none is delegated.
-  std::string v2_parent;
+  std::string v2_parent = {};
   /// Controllers that v2_parent has (cgroup.controllers) and hands on (cgroup.subtree_control).
-  std::vector<std::string> v2_available;
-  std::vector<std::string> v2_enabled;
+  std::vector<std::string> v2_available = {};
+  std::vector<std::string> v2_enabled = {};
   /// Processes in v2_parent itself besides the caller: then controllers cannot be enabled there
   /// (the no-internal-process rule, cgroups(7)).
   bool v2_parent_has_others = false;
@@ -88,31 +88,31 @@ struct CgroupFacts {
 };
 
 struct Host {
-  KernelVersion kernel;
+  KernelVersion kernel = {};
 
   // The caller.
   pid_t pid = 0;  ///< 0: not to be moved to another cgroup, whatever a limit would need.
   uid_t uid = 0;  ///< Effective ids.
   gid_t gid = 0;
-  std::vector<uint32_t> groups;  ///< Supplementary.
-  uint64_t capabilities = 0;     ///< Effective set, bit n is capability n.
+  std::vector<uint32_t> groups = {};  ///< Supplementary.
+  uint64_t capabilities = 0;          ///< Effective set, bit n is capability n.
   uint64_t last_capability = 40;
   bool in_initial_user_namespace = true;
   /// The caller's own maps (/proc/self/uid_map): what it can map further. Empty: everything.
-  IdMap own_uid_map;
-  IdMap own_gid_map;
-  std::vector<std::string> environment;
+  IdMap own_uid_map = {};
+  IdMap own_gid_map = {};
+  std::vector<std::string> environment = {};
   std::string cwd = "/";
   mode_t umask = 022;
 
   // Subordinate ids.
-  std::vector<SubIdRange> subuid;
-  std::vector<SubIdRange> subgid;
-  std::string newuidmap;  ///< Path of the program; empty where there is none.
-  std::string newgidmap;
+  std::vector<SubIdRange> subuid = {};
+  std::vector<SubIdRange> subgid = {};
+  std::string newuidmap = {};  ///< Path of the program; empty where there is none.
+  std::string newgidmap = {};
   /// Why these are empty, where they were looked for, and what to do about it.
-  std::string no_mapping_programs;
-  std::string no_mapping_programs_advice;
+  std::string no_mapping_programs = {};
+  std::string no_mapping_programs_advice = {};
 
   // Kernel features, each probed or known by version.
   bool user_namespaces = true;
@@ -126,15 +126,15 @@ struct Host {
   bool mount_on_detached = false;  ///< move_mount onto a tree that is itself detached (6.15).
   bool cgroup_kill = true;         ///< 5.14
 
-  CgroupFacts cgroup;
+  CgroupFacts cgroup = {};
 
   /// Facts of the files a Spec names, by the very string it names them with; "fd:7" for what
   /// descriptor 7 refers to.
-  std::map<std::string, FileFact> files;
+  std::map<std::string, FileFact> files = {};
   /// Where mounts stand below the caller's root, outermost first (of /proc/self/mountinfo).
-  std::vector<std::string> mount_points;
+  std::vector<std::string> mount_points = {};
   /// What stands in the directory that is to be the root, by name; where an overlay goes over it.
-  std::vector<DirectoryEntry> root_entries;
+  std::vector<DirectoryEntry> root_entries = {};
 
   [[nodiscard]] FileFact file(const std::string& path) const {
     const auto found = files.find(path);

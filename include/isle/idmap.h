@@ -37,9 +37,9 @@ struct SubIdRange {
 /// What `host` is inside; nothing where it is not mapped.
 [[nodiscard]] std::optional<uint32_t> to_container(std::span<const IdMapping> map, uint32_t host);
 
-/// The caller's own id kept as it is, and the other ids from 0 up filled from subordinate ranges,
-/// with a hole left for that own id: 1000 -> {0:S:1000, 1000:1000:1, 1001:S+1000:rest}.
+/// The caller's own id as `inside`, and the other ids from 0 up filled from subordinate ranges, with
+/// a hole left for it: 1000 as 1000 -> {0:S:1000, 1000:1000:1, 1001:S+1000:rest}.
 /// What ranges grant twice, or of the own id, counts once; at most 340 lines.
-[[nodiscard]] IdMap map_around(uint32_t own, std::span<const SubIdRange> ranges);
+[[nodiscard]] IdMap map_around(uint32_t inside, uint32_t own, std::span<const SubIdRange> ranges);
 
 }  // namespace isle

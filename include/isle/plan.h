@@ -47,7 +47,7 @@ class Plan {
 [[nodiscard]] std::string to_text(const Plan& plan);
 
 /// {"version":1,"steps":[{"index","actor","op","args":[...],"from"}...]}, where it applies with
-/// "pass_over" and "skip"; keys are stable, `args` are in the operation's order.
+/// "on_failure_only", "pass_over" and "skip"; keys are stable, `args` are in the operation's order.
 [[nodiscard]] std::string to_json(const Plan& plan);
 
 }  // namespace isle

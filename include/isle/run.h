@@ -4,8 +4,8 @@
 #include <sys/types.h>
 
 #include <array>
-#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,13 +43,17 @@ struct LaunchOptions {
   /// plans that join namespaces before the clone or keep a pid 1 of isle's own.
   enum class Carrier { helper, direct } carrier = Carrier::helper;
   bool record_times = false;
+  /// Called again and again while the launch goes on, by the thread that launches, and once at its
+  /// end, with the times of the steps done by then. The carrier is the helper then, times are
+  /// recorded.
+  std::function<void(const std::vector<StepTime>&)> on_progress = {};
   /// Descriptors of the caller that are the command's 0, 1 and 2. Where it is another than that
   /// number itself it must be above 2, and the carrier is the helper then.
   std::array<int, 3> stdio = {0, 1, 2};
   /// The signal mask the command starts with (bit n-1 is signal n); by default the calling
   /// thread's.
-  std::optional<uint64_t> signal_mask;
-  std::optional<Fault> fault;
+  std::optional<uint64_t> signal_mask = {};
+  std::optional<Fault> fault = {};
 };
 
 /// A sandboxed process that was started: its command's execve has succeeded. Move-only. A Process
@@ -66,6 +70,10 @@ class Process {
   [[nodiscard]] BorrowedFd pidfd() const;
   /// Master of the terminal where ProcessWish::terminal was asked for; owned by this object.
   [[nodiscard]] BorrowedFd console() const;
+
+  /// stat(2)'s st_ino of its namespace of that type when its command started; lsns(8) calls it NS.
+  /// 0 where Spec::note_namespaces was not asked for, or the kernel has no such type.
+  [[nodiscard]] uint64_t namespace_inode(NamespaceType type) const;
 
   /// Sends `signal`. The first process of a pid namespace is spared by the kernel from signals it
   /// has no handler for (pid_namespaces(7)); where such a signal would have ended it, it is ended

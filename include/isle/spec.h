@@ -52,7 +52,7 @@ struct NamespaceWish {
 /// Needs CAP_SYS_ADMIN over the caller's mount namespace.
 struct KeepWish {
   NamespaceType type{};
-  std::string path;
+  std::string path = {};
   Origin from = 0;
 };
 
@@ -79,26 +79,26 @@ enum class Propagation { unchanged, private_, slave, shared, unbindable };
 /// A part of the caller's file system made visible at a destination.
 struct Bind {
   /// Host path, resolved in the caller's root ...
-  std::string source;
+  std::string source = {};
   /// ... or an open descriptor (O_PATH will do) of the caller's.
   int source_fd = -1;
   bool recursive = true;
-  MountAttributes attributes;
+  MountAttributes attributes = {};
   Propagation propagation = Propagation::unchanged;
   bool propagation_recursive = false;
   /// Idmapped mount (Linux 5.12): empty means none. Needs CAP_SYS_ADMIN over the file system.
-  IdMap uid_mappings;
-  IdMap gid_mappings;
+  IdMap uid_mappings = {};
+  IdMap gid_mappings = {};
   bool idmap_recursive = false;
 };
 
 /// A new file system: tmpfs, proc, sysfs, devpts, mqueue, cgroup2, ext4 ...
 struct FileSystem {
-  std::string type;
-  std::string source;
+  std::string type = {};
+  std::string source = {};
   /// Passed to the file system by fsconfig(2); a key with an empty value is a flag.
-  std::vector<std::pair<std::string, std::string>> options;
-  MountAttributes attributes;
+  std::vector<std::pair<std::string, std::string>> options = {};
+  MountAttributes attributes = {};
   Propagation propagation = Propagation::unchanged;
   /// Refused where the destination's last name is a symbolic link (proc, sysfs: what is masked
   /// below them must be theirs).
@@ -107,10 +107,11 @@ struct FileSystem {
 
 /// overlayfs. With `upper` empty changes go to memory and are gone at the end.
 struct Overlay {
-  std::vector<std::string> lower;  ///< Topmost first, as in lowerdir=.
-  std::string upper;
-  std::string work;
-  MountAttributes attributes;
+  std::vector<std::string> lower = {};  ///< Topmost first, as in lowerdir=.
+  std::string upper = {};
+  std::string work = {};
+  MountAttributes attributes = {};
+  Origin from = 0;  ///< Who asked for these layers, where that is not who asked for the whole.
 };
 
 /// /dev as a container expects it: a tmpfs with null, zero, full, random, urandom, tty; pts, shm,
@@ -127,13 +128,13 @@ struct MakeDirectory {
 };
 
 struct MakeSymlink {
-  std::string target;
+  std::string target = {};
 };
 
 /// A regular file with the bytes read from `source` or `source_fd`, in the sandbox's own file
 /// system; read when the sandbox is made.
 struct MakeFile {
-  std::string source;
+  std::string source = {};
   int source_fd = -1;
   mode_t mode = 0644;
 };
@@ -151,7 +152,7 @@ struct MakeDevice {
 /// New attributes for the mount at the destination (bwrap --remount-ro, OCI readonlyPaths: with
 /// `bind` the destination becomes a mount of its own first).
 struct Remount {
-  MountAttributes attributes;
+  MountAttributes attributes = {};
   bool bind = false;
 };
 
@@ -161,10 +162,10 @@ struct Mask {};
 /// One operation on the root file system. They happen in the order they stand in.
 struct FsOperation {
   /// Path inside the new root; resolved in that root by the kernel when used.
-  std::string destination;
+  std::string destination = {};
   std::variant<Bind, FileSystem, Overlay, Dev, CoverProc, MakeDirectory, MakeSymlink, MakeFile,
                MakeDevice, Remount, Mask>
-      what;
+      what = {};
   /// Passed over where the source (bwrap's -try) or the destination (masked paths) is missing.
   bool optional = false;
   Origin from = 0;
@@ -179,7 +180,7 @@ struct Root {
   /// The root mount itself made read-only when all operations are done.
   bool read_only = false;
   /// Changes go to an overlay over `path`: to memory, or to Overlay::upper.
-  std::optional<Overlay> overlay;
+  std::optional<Overlay> overlay = {};
   /// linux.rootfsPropagation: of the new root mount.
   Propagation propagation = Propagation::private_;
   /// False: chroot instead of pivot_root (for an initramfs); the old root stays below.
@@ -207,8 +208,8 @@ struct Rlimit {
 
 /// A classic BPF program for seccomp(2), made by whoever asks.
 struct Seccomp {
-  std::vector<uint64_t> instructions;  ///< struct sock_filter, 8 bytes each.
-  uint32_t flags = 0;                  ///< SECCOMP_FILTER_FLAG_*
+  std::vector<uint64_t> instructions = {};  ///< struct sock_filter, 8 bytes each.
+  uint32_t flags = 0;                       ///< SECCOMP_FILTER_FLAG_*
 };
 
 struct Scheduler {
@@ -219,9 +220,9 @@ struct Scheduler {
 };
 
 struct User {
-  Wish<uint32_t> uid;  ///< As seen inside. Without one: what the caller is, where mapped.
-  Wish<uint32_t> gid;
-  Wish<std::vector<uint32_t>> additional_gids;
+  Wish<uint32_t> uid = {};  ///< As seen inside. Without one: what the caller is, where mapped.
+  Wish<uint32_t> gid = {};
+  Wish<std::vector<uint32_t>> additional_gids = {};
   /// Nothing but what is asked for above changes: the caller's ids stay, mapped or not, and so do
   /// its groups. The working directory is entered before ids change. unshare(1), nsenter(1).
   bool as_is = false;
@@ -235,50 +236,50 @@ struct ConsoleSize {
 
 /// What runs, and as what. Nothing asked for leaves the caller's value in place.
 struct ProcessWish {
-  Asked<std::vector<std::string>> args;
+  Asked<std::vector<std::string>> args = {};
   /// The file to execute where args[0] does not name it; looked up in the same way.
-  Wish<std::string> program;
+  Wish<std::string> program = {};
   /// No process is made: the caller itself becomes the command, as with unshare(1) and nsenter(1);
   /// see become(). Goes with nothing that needs somebody outside: init, a terminal, limits, kept
   /// namespaces, maps of more than the own id. A pid namespace is then its children's.
-  Asked<bool> in_place;
+  Asked<bool> in_place = {};
   /// "NAME=value"; no wish: the caller's environment as gathered in Host.
-  Wish<std::vector<std::string>> env;
+  Wish<std::vector<std::string>> env = {};
   /// Inside the root. Without one: the caller's, where it exists inside, else "/".
-  Wish<std::string> cwd;
-  User user;
-  Wish<mode_t> umask;
-  Wish<Capabilities> capabilities;
-  Asked<bool> no_new_privileges;
-  std::vector<Rlimit> rlimits;
-  Wish<int> oom_score_adj;
-  Wish<int> nice;
-  Wish<std::vector<int>> cpus_allowed;
-  Wish<Scheduler> scheduler;
-  Wish<int> io_priority;  ///< As ioprio_set(2) takes it.
-  Wish<uint64_t> personality;
-  Wish<std::string> apparmor_profile;
-  Wish<std::string> selinux_label;
-  Wish<Seccomp> seccomp;
+  Wish<std::string> cwd = {};
+  User user = {};
+  Wish<mode_t> umask = {};
+  Wish<Capabilities> capabilities = {};
+  Asked<bool> no_new_privileges = {};
+  std::vector<Rlimit> rlimits = {};
+  Wish<int> oom_score_adj = {};
+  Wish<int> nice = {};
+  Wish<std::vector<int>> cpus_allowed = {};
+  Wish<Scheduler> scheduler = {};
+  Wish<int> io_priority = {};  ///< As ioprio_set(2) takes it.
+  Wish<uint64_t> personality = {};
+  Wish<std::string> apparmor_profile = {};
+  Wish<std::string> selinux_label = {};
+  Wish<Seccomp> seccomp = {};
   /// A controlling terminal of its own, its other end in Process::console().
-  Asked<bool> terminal;
+  Asked<bool> terminal = {};
   /// Its size before the command starts; without a wish 0 by 0.
-  Wish<ConsoleSize> console_size;
+  Wish<ConsoleSize> console_size = {};
   /// Where in the new root it is bound besides ("/dev/console"); a file made where it is missing.
-  Wish<std::string> console_path;
+  Wish<std::string> console_path = {};
   /// A session of its own (setsid); implied by `terminal`.
-  Asked<bool> new_session;
+  Asked<bool> new_session = {};
   /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
-  Asked<bool> die_with_parent;
+  Asked<bool> die_with_parent = {};
   int death_signal = 9;  ///< ... or this signal.
   /// A small pid 1 that forwards signals and reaps orphans; the command is its child.
-  Asked<bool> init;
+  Asked<bool> init = {};
   /// A listening socket of the caller's (AF_UNIX, SOCK_SEQPACKET). The launch ends when all is set up
   /// but the execve; that comes when start_waiting() connects (OCI create and start).
-  Wish<int> start_socket;
+  Wish<int> start_socket = {};
   /// Descriptors of the caller that stay open in the command, under their own numbers; 0 to 2 do
   /// in any case.
-  Asked<std::vector<int>> pass_fds;
+  Asked<std::vector<int>> pass_fds = {};
   /// All of them do, as with unshare(1) and nsenter(1).
   bool pass_all_fds = false;
 };
@@ -287,40 +288,40 @@ struct ProcessWish {
 
 /// A value for one file of a controller ("memory.max" = "1048576"), for what has no field here.
 struct UnifiedValue {
-  std::string file;
-  std::string value;
+  std::string file = {};
+  std::string value = {};
   Origin from = 0;
 };
 
 /// A value for one file of a controller, which is another file on v1 and on v2. An empty name: that
 /// version has no such thing, and it is an error to ask for it there.
 struct ControllerValue {
-  std::string controller;
-  std::string v1_file;
-  std::string v2_file;
-  std::string v1_value;
-  std::string v2_value;
+  std::string controller = {};
+  std::string v1_file = {};
+  std::string v2_file = {};
+  std::string v1_value = {};
+  std::string v2_value = {};
   Origin from = 0;
 };
 
 struct Resources {
   /// Name of the new cgroup below the one isle may use; empty: no cgroup is made.
-  std::string cgroup_name;
+  std::string cgroup_name = {};
   /// In place of `cgroup_name`: the cgroup's path below the mount point of every hierarchy, "/a/b".
   /// It is made with its parents where it is missing.
-  Wish<std::string> path;
+  Wish<std::string> path = {};
   /// The cgroup stays when the command ends, for the caller to remove; a failed launch removes it.
   bool keep_cgroup = false;
-  Wish<int64_t> memory_limit_bytes;  ///< -1: no limit.
-  Wish<int64_t> memory_swap_bytes;   ///< Memory and swap together, as the runtime-spec counts.
-  Wish<int64_t> cpu_quota_us;
-  Wish<uint64_t> cpu_period_us;
-  Wish<uint64_t> cpu_shares;
-  Wish<int64_t> pids_limit;
-  std::vector<UnifiedValue> unified;
-  std::vector<ControllerValue> controller_values;  ///< With `path` only.
+  Wish<int64_t> memory_limit_bytes = {};  ///< -1: no limit.
+  Wish<int64_t> memory_swap_bytes = {};   ///< Memory and swap together, as the runtime-spec counts.
+  Wish<int64_t> cpu_quota_us = {};
+  Wish<uint64_t> cpu_period_us = {};
+  Wish<uint64_t> cpu_shares = {};
+  Wish<int64_t> pids_limit = {};
+  std::vector<UnifiedValue> unified = {};
+  std::vector<ControllerValue> controller_values = {};  ///< With `path` only.
   /// Cgroup directories of the host that the command is put into; nothing is made or removed.
-  std::vector<Asked<std::string>> join;
+  std::vector<Asked<std::string>> join = {};
 };
 
 // ---- all of it ------------------------------------------------------------------------------------
@@ -329,43 +330,46 @@ struct Spec {
   /// origins[0] is "default"; see add_origin().
   std::vector<std::string> origins{"default"};
 
-  std::vector<NamespaceWish> namespaces;
-  std::vector<KeepWish> keep;
-  std::vector<TimeOffset> time_offsets;
+  std::vector<NamespaceWish> namespaces = {};
+  std::vector<KeepWish> keep = {};
+  /// Process::namespace_inode() is known, however soon the command ends.
+  Asked<bool> note_namespaces = {};
+  std::vector<TimeOffset> time_offsets = {};
 
   /// Maps of a new user namespace. Without one: chosen by compile() from Host: root maps every id
-  /// to itself, others their own id and, where /etc/subuid grants ranges, those around it.
-  Wish<IdMap> uid_mappings;
-  Wish<IdMap> gid_mappings;
+  /// to itself, others their own id (as the one asked for in `process.user`, where one is) and,
+  /// where /etc/subuid grants ranges, those around it.
+  Wish<IdMap> uid_mappings = {};
+  Wish<IdMap> gid_mappings = {};
   /// No map is written: every id is the overflow id (65534) inside.
   bool leave_uids_unmapped = false;
   bool leave_gids_unmapped = false;
   /// "allow" or "deny" for /proc/PID/setgroups of a new user namespace, user_namespaces(7).
-  Wish<bool> allow_setgroups;
+  Wish<bool> allow_setgroups = {};
   /// Fill from /etc/subuid and /etc/subgid; an error where they grant nothing.
-  Asked<bool> map_auto;
+  Asked<bool> map_auto = {};
   /// False: no automatic use of subordinate ids where no map was asked for.
   bool use_subordinate_ids = true;
 
-  std::optional<Root> root;
-  std::vector<FsOperation> mounts;
+  std::optional<Root> root = {};
+  std::vector<FsOperation> mounts = {};
   /// Root and working directory of the command by descriptor, taken when namespaces are joined:
   /// those of another process, /proc/PID/root and /proc/PID/cwd.
-  Wish<int> root_fd;
+  Wish<int> root_fd = {};
   /// ... or by path, chroot(2): as the command's mount namespace has it, nothing mounted.
-  Wish<std::string> root_directory;
-  Wish<int> cwd_fd;
+  Wish<std::string> root_directory = {};
+  Wish<int> cwd_fd = {};
   /// For the caller's mount tree where there is no new root; unshare(1) --propagation.
-  Wish<Propagation> mount_propagation;
+  Wish<Propagation> mount_propagation = {};
 
-  Wish<std::string> hostname;
-  Wish<std::string> domainname;
-  std::vector<std::pair<std::string, Asked<std::string>>> sysctl;
+  Wish<std::string> hostname = {};
+  Wish<std::string> domainname = {};
+  std::vector<std::pair<std::string, Asked<std::string>>> sysctl = {};
   /// The loopback device of a new network namespace set up.
-  Asked<bool> loopback_up;
+  Asked<bool> loopback_up = {};
 
-  ProcessWish process;
-  Resources resources;
+  ProcessWish process = {};
+  Resources resources = {};
 
   /// The Origin for `text`, made where it is new.
   Origin add_origin(std::string text);

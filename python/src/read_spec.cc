@@ -235,7 +235,8 @@ void fields(const Fields& f, Resources& x) {
   f("unified", x.unified)("join", x.join);
 }
 void fields(const Fields& f, Spec& x) {
-  f("namespaces", x.namespaces)("keep", x.keep)("time_offsets", x.time_offsets);
+  f("namespaces", x.namespaces)("keep", x.keep)("note_namespaces", x.note_namespaces);
+  f("time_offsets", x.time_offsets);
   f("uid_mappings", x.uid_mappings)("gid_mappings", x.gid_mappings)("map_auto", x.map_auto);
   f("use_subordinate_ids", x.use_subordinate_ids)("root", x.root)("mounts", x.mounts);
   f("root_fd", x.root_fd)("cwd_fd", x.cwd_fd)("mount_propagation", x.mount_propagation);

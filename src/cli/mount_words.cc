@@ -175,7 +175,7 @@ struct MountArguments {
 };
 
 Overlay overlay_of(MountWords& words) {
-  Overlay overlay{.lower = {}, .upper = {}, .work = {}, .attributes = words.attributes};
+  Overlay overlay{.attributes = words.attributes};
   overlay.attributes.clear = 0;
   overlay.attributes.recursive_clear = 0;
   const std::string lower = take_option(words.options, "lowerdir");
@@ -188,7 +188,7 @@ Overlay overlay_of(MountWords& words) {
 Status fill_operation(const MountArguments& arguments, MountWords& words, FsOperation& operation) {
   if (arguments.binds()) {
     if (arguments.source.empty()) return fail(0, "src= is missing: what to bind");
-    Bind bind{.source = arguments.source, .attributes = {}, .uid_mappings = {}, .gid_mappings = {}};
+    Bind bind{.source = arguments.source};
     words.recursive = words.recursive && arguments.type == "rbind";
     words.apply(bind);
     if (const auto fd = parse_fd(arguments.source); fd && arguments.source.starts_with("fd:")) {
@@ -211,9 +211,7 @@ Status fill_operation(const MountArguments& arguments, MountWords& words, FsOper
     return {};
   }
   FileSystem file_system{.type = arguments.type,
-                         .source = arguments.source.empty() ? arguments.type : arguments.source,
-                         .options = {},
-                         .attributes = {}};
+                         .source = arguments.source.empty() ? arguments.type : arguments.source};
   words.apply(file_system);
   if (arguments.type == "tmpfs") {
     if (Status status = check_tmpfs(file_system); !status) return status;

@@ -1,17 +1,12 @@
 #include "cli/passwd.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
 #include "cli/values.h"
-#include "isle/fd.h"
+#include "run/read_in_root.h"
 
 namespace isle::cli {
 namespace {
@@ -37,42 +32,6 @@ std::optional<std::array<std::string_view, N>> fields_of(std::string_view line) 
     if (!last) line.remove_prefix(colon + 1);
   }
   return fields;
-}
-
-Error cannot_read(int code, const std::string& root, const char* name) {
-  const std::string slash = root.ends_with('/') ? "" : "/";
-  return {.code = code, .what = fmt::format("read \"{}{}{}\" for --user", root, slash, name)};
-}
-
-// openat2(2) with RESOLVE_IN_ROOT: neither a link nor ".." of an untrusted tree leads out of it.
-Result<Fd> open_in_root(const Fd& root_fd, const std::string& root, const char* name) {
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  Fd fd(static_cast<int>(::syscall(SYS_openat2, root_fd.get(), name, &how, sizeof how)));
-  if (!fd) return std::unexpected(cannot_read(errno, root, name));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return std::unexpected(cannot_read(EINVAL, root, name));
-  }
-  return fd;
-}
-
-Result<std::string> read_in_root(const std::string& root, const char* name) {
-  const Fd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd) return std::unexpected(cannot_read(errno, root, ""));
-  auto fd = open_in_root(root_fd, root, name);
-  if (!fd) return std::unexpected(std::move(fd.error()));
-  std::string text;
-  std::array<char, 16384> buffer{};
-  while (text.size() <= kLargestFile) {
-    const ssize_t count = ::read(fd->get(), buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return std::unexpected(cannot_read(errno, root, name));
-    if (count == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(count));
-  }
-  return std::unexpected(cannot_read(EFBIG, root, name));
 }
 
 }  // namespace
@@ -116,15 +75,15 @@ Result<UserEntry> find_user(std::string_view passwd_text, std::string_view group
 }
 
 Result<UserEntry> user_from_root(const std::string& root, std::string_view name) {
-  const auto passwd = read_in_root(root, "etc/passwd");
+  const auto passwd = read_in_root(root, "etc/passwd", kLargestFile);
   if (!passwd) return std::unexpected(passwd.error());
-  const auto group = read_in_root(root, "etc/group");
+  const auto group = read_in_root(root, "etc/group", kLargestFile);
   if (!group && group.error().code != ENOENT) return std::unexpected(group.error());
   return find_user(*passwd, group ? std::string_view(*group) : std::string_view{}, name);
 }
 
 std::string login_shell(uid_t uid) {
-  const auto text = read_in_root("/", "etc/passwd");
+  const auto text = read_in_root("/", "etc/passwd", kLargestFile);
   std::string_view rest = text ? std::string_view(*text) : std::string_view{};
   while (!rest.empty()) {
     const auto entry = parse_passwd_line(take(&rest, '\n'));

@@ -40,18 +40,40 @@ LaunchOptions::Carrier carrier(const Spec& spec) {
   return helper ? LaunchOptions::Carrier::helper : LaunchOptions::Carrier::direct;
 }
 
-// The steps that were done, with the time since `start_ns` for those that have one.
-void print_steps(const Plan& plan, const std::vector<StepTime>& times, size_t count,
-                 uint64_t start_ns) {
-  std::string text;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t done_ns = i < times.size() ? times[i].done_ns : 0;
-    const std::string time =
-        done_ns > start_ns ? fmt::format("{:>7} us", (done_ns - start_ns) / kNsPerUs) : "";
-    text += fmt::format("isle: {:>10}  {:<8}{}\n", time, plan.step_actor(i), plan.step_text(i));
+// Tells each step once, when it has been done, with the time since this was made.
+class StepPrinter {
+ public:
+  explicit StepPrinter(const Plan& plan) : plan_(plan), told_(plan.step_count()) {}
+
+  void tell(const std::vector<StepTime>& times) {
+    std::vector<std::pair<uint64_t, size_t>> done;
+    for (size_t i = 0; i < told_.size(); ++i) {
+      if (!told_[i] && times[i].done_ns != 0) done.emplace_back(times[i].done_ns, i);
+    }
+    std::ranges::sort(done);  // several processes do them
+    std::string text;
+    for (const auto& [done_ns, index] : done) text += line(done_ns, index);
+    print_error(text);
   }
-  print_error(text);
-}
+
+  // The one that no process outlives.
+  void tell_execve() {
+    for (size_t i = 0; i < told_.size(); ++i) {
+      if (plan_.step_op(i) == "execve") print_error(line(now_ns(), i));
+    }
+  }
+
+ private:
+  std::string line(uint64_t done_ns, size_t index) {
+    told_[index] = true;
+    return fmt::format("isle: {:>7} us  {:<8}{}\n", (done_ns - start_ns_) / kNsPerUs,
+                       plan_.step_actor(index), plan_.step_text(index));
+  }
+
+  const Plan& plan_;
+  std::vector<bool> told_;
+  uint64_t start_ns_ = now_ns();
+};
 
 int stay_with(Process process, SignalEvents& signals, const RunRequest& request,
               const StatusEvents& events) {
@@ -59,7 +81,7 @@ int stay_with(Process process, SignalEvents& signals, const RunRequest& request,
   if (Status status = pid_file.write(process.host_pid()); !status) {
     return failed(status.error(), kIsleFailed, events);
   }
-  if (events.wanted()) events.write(started_event(process.host_pid()));
+  if (events.wanted()) events.write(started_event(process));
   const auto end = run_session(process, signals,
                                {.timeout_ns = request.timeout_ns, .grace_ns = request.grace_ns});
   if (!end) return failed(end.error(), kIsleFailed, events);
@@ -68,21 +90,16 @@ int stay_with(Process process, SignalEvents& signals, const RunRequest& request,
 }
 
 int launch_and_stay(const Plan& plan, const RunRequest& request, const StatusEvents& events) {
-  const uint64_t start_ns = now_ns();
   SignalEvents signals;
-  auto process = launch(plan, {.carrier = carrier(request.spec),
-                               .record_times = request.verbose,
-                               .signal_mask = signals.mask_before(),
-                               .fault = {}});
-  if (!process) {
-    const Error& error = process.error();
-    if (request.verbose && error.step >= 0) {
-      print_steps(plan, {}, static_cast<size_t>(error.step), start_ns);
-    }
-    return failed(error, failure_status(plan, error), events);
+  LaunchOptions options{.carrier = carrier(request.spec), .signal_mask = signals.mask_before()};
+  StepPrinter printer(plan);
+  if (request.verbose) {
+    options.on_progress = [&](const std::vector<StepTime>& times) { printer.tell(times); };
   }
+  auto process = launch(plan, options);
+  if (!process) return failed(process.error(), failure_status(plan, process.error()), events);
   signals.launched();
-  if (request.verbose) print_steps(plan, process->step_times(), plan.step_count(), start_ns);
+  if (request.verbose) printer.tell_execve();
   return stay_with(std::move(*process), signals, request, events);
 }
 

@@ -50,7 +50,7 @@ bool is_fd(std::string_view source) { return source.starts_with("fd:"); }
 Status bind_with(RunRequest& request, const Argument& argument, uint64_t attributes) {
   auto parts = source_and_destination(argument.value, "SRC[:DST[:OPTS]]");
   if (!parts) return std::unexpected(parts.error());
-  Bind bind{.source = parts->source, .attributes = {}, .uid_mappings = {}, .gid_mappings = {}};
+  Bind bind{.source = parts->source};
   if (is_fd(parts->source)) {
     const auto fd = parse_fd(parts->source);
     if (!fd) return std::unexpected(fd.error());
@@ -140,7 +140,7 @@ Status tmpfs(RunRequest& request, const Argument& argument) {
   take_part(&rest, ':', &operation.destination);
   MountWords words{.attributes = {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV}};
   if (Status status = words.read(rest); !status) return status;
-  FileSystem file_system{.type = "tmpfs", .source = "tmpfs", .options = {}, .attributes = {}};
+  FileSystem file_system{.type = "tmpfs", .source = "tmpfs"};
   words.apply(file_system);
   if (Status status = check_tmpfs(file_system); !status) return status;
   if (!words.has("mode")) file_system.options.emplace_back("mode", "755");

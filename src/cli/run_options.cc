@@ -20,6 +20,7 @@ Status status_fd(RunRequest& request, const Argument& argument) {
   const auto fd = parse_fd(argument.value);
   if (!fd) return std::unexpected(fd.error());
   request.status_fd = *fd;
+  request.spec.note_namespaces = {.value = true, .from = request.origin(argument)};
   return {};
 }
 

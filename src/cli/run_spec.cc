@@ -108,17 +108,13 @@ Status settings_of_new_namespaces(const RunRequest& request) {
 
 FsOperation new_file_system(std::string path, const std::string& type, uint64_t attributes,
                             std::string_view mode) {
-  FileSystem file_system{
-      .type = type, .source = type, .options = {}, .attributes = {.set = attributes}};
+  FileSystem file_system{.type = type, .source = type, .attributes = {.set = attributes}};
   if (!mode.empty()) file_system.options.emplace_back("mode", mode);
   return {.destination = std::move(path), .what = std::move(file_system)};
 }
 
 FsOperation host_directory(const char* path, uint64_t attributes, Origin from, bool optional) {
-  Bind bind{.source = path,
-            .attributes = {.recursive_set = attributes},
-            .uid_mappings = {},
-            .gid_mappings = {}};
+  Bind bind{.source = path, .attributes = {.recursive_set = attributes}};
   return {.destination = path, .what = std::move(bind), .optional = optional, .from = from};
 }
 
@@ -157,13 +153,13 @@ std::vector<FsOperation> default_operations(const RunRequest& request) {
 }
 
 Root new_root(const RunRequest& request) {
-  Root root{.path = request.root(), .overlay = {}};
+  Root root{.path = request.root()};
   root.from = request.root_path ? request.root_path->from : Origin{0};
   root.attributes = MOUNT_ATTR_NODEV;
   // Where programs may gain privileges, set-user-id bits count.
   if (!request.keep_privileges.value) root.attributes |= MOUNT_ATTR_NOSUID;
   if (request.overlay) {
-    root.overlay = Overlay{.lower = {}, .upper = {}, .work = {}, .attributes = {}};
+    root.overlay = Overlay{.from = request.overlay->from};
     if (!request.overlay->value.empty()) {
       root.overlay->upper = request.overlay->value + "/upper";
       root.overlay->work = request.overlay->value + "/work";
@@ -280,22 +276,6 @@ Status named_user(RunRequest& request, const Caller& caller) {
   return {};
 }
 
-// An ordinary user can always have one id inside, and it may be any: it stands for the own one.
-void own_ids(RunRequest& request, const Caller& caller) {
-  Spec& spec = request.spec;
-  if (!is_new(request, NamespaceType::user) || spec.map_auto.value) return;
-  if (caller.has_capability(CAP_SETUID) && caller.has_capability(CAP_SETGID)) return;
-  const User& user = spec.process.user;
-  if (user.uid && !spec.uid_mappings) {
-    spec.uid_mappings = {{{.container_id = user.uid->value, .host_id = caller.uid, .size = 1}},
-                         user.uid->from};
-  }
-  if (user.gid && !spec.gid_mappings) {
-    spec.gid_mappings = {{{.container_id = user.gid->value, .host_id = caller.gid, .size = 1}},
-                         user.gid->from};
-  }
-}
-
 void privileges(RunRequest& request, const Caller& caller) {
   ProcessWish& process = request.spec.process;
   const bool keep = request.keep_privileges.value;
@@ -388,7 +368,6 @@ Status complete(RunRequest& request, const Caller& caller, std::span<char* const
   if (Status status = complete_binds(request, caller); !status) return status;
   if (Status status = named_user(request, caller); !status) return status;
   request.spec.loopback_up = {.value = is_new(request, NamespaceType::network), .from = 0};
-  own_ids(request, caller);
   privileges(request, caller);
   environment(request, caller);
   terminal_for(request, caller);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -25,14 +24,14 @@ std::string line(const Json& event) {
 
 }  // namespace
 
-std::string started_event(pid_t host_pid) {
+std::string started_event(const Process& process) {
   Json namespaces = Json::object();
   for (const NamespaceTypeInfo& info : kNamespaceTypeTable) {
-    struct stat status{};
-    const std::string path = fmt::format("/proc/{}/ns/{}", host_pid, info.proc_name);
-    if (::stat(path.c_str(), &status) == 0) namespaces[std::string(info.name)] = status.st_ino;
+    const uint64_t inode = process.namespace_inode(info.type);
+    if (inode != 0) namespaces[std::string(info.name)] = inode;
   }
-  return line({{"event", "started"}, {"pid", host_pid}, {"namespaces", std::move(namespaces)}});
+  return line(
+      {{"event", "started"}, {"pid", process.host_pid()}, {"namespaces", std::move(namespaces)}});
 }
 
 std::string exited_event(const ExitStatus& status, bool timed_out) {

@@ -11,7 +11,7 @@
 namespace isle::cli {
 
 /// A line of JSON each, without the line's end.
-std::string started_event(pid_t host_pid);
+std::string started_event(const Process& process);
 std::string exited_event(const ExitStatus& status, bool timed_out);
 std::string failed_event(const Error& error, int status);
 

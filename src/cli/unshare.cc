@@ -249,7 +249,7 @@ Status mounts(UnshareRequest& request) {
   if (!request.proc) return {};
   if (!spec.creates(NamespaceType::mount))
     return fail(0, "--proc needs a new mount namespace", "--new mount");
-  FileSystem fs{.type = "proc", .source = "proc", .options = {}, .attributes = {}};
+  FileSystem fs{.type = "proc", .source = "proc"};
   fs.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   spec.mounts.push_back(
       {.destination = request.proc->value, .what = std::move(fs), .from = request.proc->from});

@@ -23,7 +23,7 @@ struct Context {
   bool child_failed = false;  ///< (runtime) `failure` is what init said.
 
   const plan::Header* plan() const noexcept { return launch->plan; }
-  /// The arena's pointers and times.
+  /// The arena's pointers, times and namespaces.
   const char** scratch() const noexcept {
     return reinterpret_cast<const char**>(reinterpret_cast<char*>(launch->plan) +
                                           plan::scratch_offset(launch->plan));
@@ -31,6 +31,10 @@ struct Context {
   std::uint64_t* done_ns() const noexcept {
     return reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(launch->plan) +
                                             plan::times_offset(launch->plan));
+  }
+  std::uint64_t* namespace_inodes() const noexcept {
+    return reinterpret_cast<std::uint64_t*>(reinterpret_cast<char*>(launch->plan) +
+                                            plan::namespaces_offset(launch->plan));
   }
   const char* text(std::uint64_t argument) const noexcept {
     return plan::text(launch->plan, argument);

@@ -2,7 +2,7 @@
 // process with many threads, so it allocates nothing, throws nothing, locks nothing and calls no
 // libc; a test reads its objects' undefined symbols. Nothing else is in this folder:
 //   executor.cc    the actors, the clone, rendezvous, what a failure becomes
-//   operations.cc  one function an operation
+//   operations.cc  one function an operation; identity.cc those on namespaces and ids
 //   message.cc     what runtime and init say to each other
 #pragma once
 

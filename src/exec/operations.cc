@@ -1,7 +1,7 @@
 // One function an operation, none of which decides anything: arguments to one primitive.
 #include <linux/errno.h>
 
-#include "exec/context.h"
+#include "exec/operations.h"
 #include "path/in_root.h"
 #include "sys/file_calls.h"
 #include "sys/io_calls.h"
@@ -17,59 +17,6 @@ using plan::Step;
 
 constexpr int kCapabilities = 64;
 constexpr std::size_t kPathBytes = 4096;
-
-/// Where a small formatted text is put together. What does not fit is an error, never cut.
-template <std::size_t N>
-struct Text {
-  char bytes[N];
-  std::size_t size = 0;
-  bool overflow = false;
-
-  Text& add(const char* text) noexcept {
-    for (; *text != '\0'; ++text) add(*text);
-    return *this;
-  }
-  Text& add(char c) noexcept {
-    if (size + 1 < N)
-      bytes[size++] = c;
-    else
-      overflow = true;
-    bytes[size] = '\0';
-    return *this;
-  }
-  Text& add_number(unsigned long number) noexcept {
-    char digits[20];
-    int count = 0;
-    do digits[count++] = static_cast<char>('0' + number % 10);
-    while ((number /= 10) != 0);
-    while (count > 0) add(digits[--count]);
-    return *this;
-  }
-};
-
-std::size_t length_of(const char* text) noexcept {
-  std::size_t n = 0;
-  while (text[n] != '\0') ++n;
-  return n;
-}
-
-/// A blob argument as an array of T.
-template <class T>
-const T* blob(const Context& c, std::uint64_t argument) noexcept {
-  return reinterpret_cast<const T*>(c.text(argument));
-}
-
-/// Opens for writing, writes once: what /proc, /sys and cgroup files want.
-long write_once(int dirfd, const char* path, const char* data, bool in_root) noexcept {
-  constexpr auto kFlags = sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
-  const int fd = in_root ? path::open_in(dirfd, path, kFlags) : sys::openat(dirfd, path, kFlags);
-  if (fd < 0) return fd;
-  const std::size_t size = length_of(data);
-  const long written = sys::write(fd, data, size);
-  sys::close(fd);
-  if (written < 0) return written;
-  return static_cast<std::size_t>(written) == size ? 0 : -EIO;
-}
 
 // ---- descriptors and paths --------------------------------------------------------------------
 
@@ -253,83 +200,6 @@ long do_mount(Context& c, const Step& s) noexcept {
       return sys::fchdir(in);
     case Op::make_userns:
       return make_userns(c, s);
-    default:
-      return -ENOSYS;
-  }
-}
-
-// ---- namespaces and ids ---------------------------------------------------------------------
-
-/// Runs newuidmap or newgidmap with the child's pid and waits; what it says on standard error
-/// becomes the failure's log, its wait status the failure's detail.
-long map_program(Context& c, const Step& s) noexcept {
-  Text<24> pid_text;
-  pid_text.add_number(static_cast<unsigned long>(c.child));
-  const char** argv = c.scratch() + s.arg[2];
-  argv[0] = c.text(s.arg[0]);
-  argv[1] = pid_text.bytes;
-  point_to(c, s.arg[1], s.arg[2] + 2);
-  static const char* const kNoEnvironment[] = {nullptr};
-
-  int output[2];
-  if (const int made = sys::pipe2(output, sys::FdFlags::cloexec); made < 0) return made;
-  sys::clone_args args;
-  const int pid = sys::clone3(&args);
-  if (pid == 0) {
-    sys::dup3(output[1], 2);
-    sys::exit_group(-sys::execve(argv[0], argv, kNoEnvironment) == ENOENT ? 127 : 126);
-  }
-  sys::close(output[1]);
-  Message& failure = c.failure;
-  long got = pid < 0 ? 0 : 1;
-  failure.log_size = 0;
-  while (got > 0 && failure.log_size < kMostLog) {
-    got = sys::read(output[0], failure.log + failure.log_size, kMostLog - failure.log_size);
-    if (got > 0) failure.log_size += static_cast<std::uint32_t>(got);
-  }
-  sys::close(output[0]);
-  if (pid < 0) return pid;
-  int status = 0;
-  const int waited = sys::wait4(pid, &status, sys::WaitFlags::all);
-  if (waited < 0) return waited;
-  if (status == 0) {
-    failure.log_size = 0;
-    return 0;
-  }
-  failure.detail = static_cast<std::uint32_t>(status) << kDetailStatusShift;
-  return -EPERM;
-}
-
-long do_identity(Context& c, const Step& s) noexcept {
-  char name[64];
-  const auto id = static_cast<std::uint32_t>(s.arg[0]);
-  switch (s.op) {
-    case Op::unshare:
-      return sys::unshare(static_cast<sys::CloneFlags>(s.arg[0]));
-    case Op::setns:
-      return sys::setns(c.in(s.arg[0]), static_cast<sys::CloneFlags>(s.arg[1]));
-    case Op::persist: {
-      Text<64> path;
-      path.add("ns/").add(c.text(s.arg[0]));
-      proc_path(name, c.child, path.bytes);
-      return sys::mount(name, c.text(s.arg[1]), nullptr, sys::MountFlags::bind, nullptr);
-    }
-    case Op::write_child: {
-      proc_path(name, c.child, c.text(s.arg[0]));
-      constexpr std::size_t kProc = sizeof "/proc/" - 1;
-      const bool here = s.arg[2] != plan::kNoRegister;
-      return write_once(here ? c.in(s.arg[2]) : sys::kAtFdcwd, here ? name + kProc : name,
-                        c.text(s.arg[1]), false);
-    }
-    case Op::map_program:
-      return map_program(c, s);
-    case Op::setgroups:
-      return sys::setgroups(plan::high(s.arg[0]) / sizeof(std::uint32_t),
-                            blob<std::uint32_t>(c, s.arg[0]));
-    case Op::setresgid:
-      return sys::setresgid(id, id, id);
-    case Op::setresuid:
-      return sys::setresuid(id, id, id);
     default:
       return -ENOSYS;
   }
@@ -540,6 +410,17 @@ long do_process(Context& c, const Step& s) noexcept {
 }
 
 }  // namespace
+
+long write_once(int dirfd, const char* path, const char* data, bool in_root) noexcept {
+  constexpr auto kFlags = sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
+  const int fd = in_root ? path::open_in(dirfd, path, kFlags) : sys::openat(dirfd, path, kFlags);
+  if (fd < 0) return fd;
+  const std::size_t size = length_of(data);
+  const long written = sys::write(fd, data, size);
+  sys::close(fd);
+  if (written < 0) return written;
+  return static_cast<std::size_t>(written) == size ? 0 : -EIO;
+}
 
 long Context::out(std::uint64_t argument, long fd) noexcept {
   if (fd < 0 || argument >= plan::kRegisters) return fd < 0 ? fd : 0;

@@ -378,7 +378,7 @@ Status Parser::settle_mounts() {
     return std::unexpected(Error{.code = errno,
                                  .what = fmt::format("mount proc on \"{}\"", path),
                                  .asked_by = spec.origins[proc_->from]});
-  FileSystem proc{.type = "proc", .source = "proc", .options = {}, .attributes = {}};
+  FileSystem proc{.type = "proc", .source = "proc"};
   proc.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
   proc.propagation = Propagation::private_;
   spec.mounts.push_back({.destination = path, .what = std::move(proc), .from = proc_->from});

@@ -163,7 +163,7 @@ class Maker {
          {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
       if (Status status = directory.write(file, bytes); !status) return fail_with(status.error());
     if (Status status = directory.save(state); !status) return fail_with(status.error());
-    auto process = launch(*plan, {.signal_mask = signal_mask, .fault = {}});
+    auto process = launch(*plan, {.signal_mask = signal_mask});
     if (!process) {
       const int status = failure_status(*plan, process.error());
       return fail_with(in_engine_words(process.error(), status, spec), status);

@@ -121,8 +121,7 @@ int launch_and_stay(const Call& call, const Spec& spec) {
   if (!detach) signals.emplace();
   auto process = launch(
       *plan,
-      {.signal_mask = detach ? std::nullopt : std::optional<uint64_t>(signals->mask_before()),
-       .fault = {}});
+      {.signal_mask = detach ? std::nullopt : std::optional<uint64_t>(signals->mask_before())});
   if (!process) {
     const int status = failure_status(*plan, process.error());
     return call.report.fail(in_engine_words(process.error(), status, spec), status);

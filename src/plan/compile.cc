@@ -49,7 +49,9 @@ Status Compiler::check_host() const {
 void Compiler::open_proc() {
   const NamespaceWish* mount = spec_.find(NamespaceType::mount);
   const bool joins_mount = mount != nullptr && mount->joins();
-  if (!joins_mount && !spec_.process.apparmor_profile && !spec_.process.selinux_label) return;
+  if (!joins_mount && !spec_.process.apparmor_profile && !spec_.process.selinux_label &&
+      !spec_.note_namespaces.value)
+    return;
   proc_ = b_.take();
   runtime(Op::open, 0,
           {text("/proc"),
@@ -88,21 +90,19 @@ Result<Plan> Compiler::compile() {
           {sys::bits(clone_flags()), cgroup_});
 
   // Both sides now run at once. Init makes what needs no ids while the runtime writes them.
+  // What it does by /proc/PID comes before init may take on other ids, and be root's there.
   runtime_writes_ids();
   if (Status status = host_side_settings(); !status) return std::unexpected(status.error());
+  if (!ids_by_init()) runtime(Op::post, 0, {static_cast<uint64_t>(Point::ids_ready)});
 
-  if (spec_.process.die_with_parent.value) {
-    init(Op::prctl, spec_.process.die_with_parent.from,
-         {static_cast<uint64_t>(sys::Prctl::set_pdeathsig),
-          static_cast<uint64_t>(spec_.process.death_signal)});
-    init(Op::alive, spec_.process.die_with_parent.from);  // it may have died before the prctl
-  }
+  dies_with_parent(Actor::init);
   attach_v1(Actor::init);
   if (!joins_in_runtime()) init_joins();
   if (late_cgroup_join()) join_cgroup_namespace();
   init_gets_ids();
   if (late_cgroup_namespace()) unshare_cgroup_namespace();
   time_namespace();
+  init_takes_set_up_ids();
   if (Status status = keep_namespaces(); !status) return std::unexpected(status.error());
   names();
   write_sysctl();
@@ -120,6 +120,7 @@ Result<Plan> Compiler::compile() {
     runtime(Op::post, 0, {static_cast<uint64_t>(Point::runtime_done)});
     init(Op::await, 0, {static_cast<uint64_t>(Point::runtime_done)});
   }
+  note_namespaces();
   if (spec_.process.terminal.value) {
     runtime(Op::receive_fd, spec_.process.terminal.from, {console_});
     b_.header.console_register = static_cast<uint8_t>(console_);

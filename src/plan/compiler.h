@@ -56,8 +56,12 @@ class Compiler {
 
   // ids.cc
   Status choose_ids();
+  [[nodiscard]] bool ids_by_init() const { return !new_user() || ids_.by_init; }
   void runtime_writes_ids();
   void init_gets_ids();
+  void init_takes_set_up_ids();
+  [[nodiscard]] uint32_t set_up_uid() const;
+  [[nodiscard]] uint32_t set_up_gid() const;
   void set_identity(Actor actor);
   void set_asked_ids(Actor actor);
   [[nodiscard]] bool drops_groups_early() const;
@@ -67,6 +71,7 @@ class Compiler {
 
   // namespaces.cc
   [[nodiscard]] sys::CloneFlags clone_flags() const;
+  void note_namespaces();
   [[nodiscard]] bool shares_memory() const;
   Status open_joins();
   void runtime_joins();
@@ -93,7 +98,7 @@ class Compiler {
   };
   Result<Register> overlay(const Overlay& wish, Origin from);
   Status overlay_by_entry(const Overlay& wish, Origin from);
-  OverlayBase overlay_base(const Overlay& wish, Origin from);
+  Result<OverlayBase> overlay_base(const Overlay& wish, Origin from);
   Register overlay_mount(const std::string& lower, const std::string& upper,
                          const std::string& work, const Overlay& wish, Origin from);
   void show_read_only(const std::string& path, const std::string& inside, bool directory,
@@ -145,6 +150,7 @@ class Compiler {
   Status cgroup_v2(const Resources& wish);
 
   // process.cc
+  void dies_with_parent(Actor actor);
   Status host_side_settings();
   void terminal(Actor actor);
   Status finish_process(Actor actor);

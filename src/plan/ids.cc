@@ -43,8 +43,12 @@ std::vector<std::string> program_arguments(const IdMap& map) {
 
 Status Compiler::choose_ids() {
   if (!new_user()) return {};
-  ids_.uid_from = spec_.uid_mappings ? spec_.uid_mappings->from : spec_.map_auto.from;
-  ids_.gid_from = spec_.gid_mappings ? spec_.gid_mappings->from : spec_.map_auto.from;
+  const auto asked_by = [this](const Wish<IdMap>& map, const Wish<uint32_t>& id) {
+    if (map) return map->from;
+    return spec_.map_auto.from == 0 && id ? id->from : spec_.map_auto.from;
+  };
+  ids_.uid_from = asked_by(spec_.uid_mappings, spec_.process.user.uid);
+  ids_.gid_from = asked_by(spec_.gid_mappings, spec_.process.user.gid);
   const bool can_map = host_.has_capability(kCapSetuid) && host_.has_capability(kCapSetgid);
   const bool has_programs = !host_.newuidmap.empty() && !host_.newgidmap.empty();
   const bool has_ranges = !host_.subuid.empty() && !host_.subgid.empty();
@@ -61,17 +65,21 @@ Status Compiler::choose_ids() {
                               : host_.no_mapping_programs_advice);
   const bool ranges =
       spec_.map_auto.value || (spec_.use_subordinate_ids && !can_map && has_ranges && has_programs);
-  const auto choose = [&](const Wish<IdMap>& wish, uint32_t own, const IdMap& own_map,
-                          const std::vector<SubIdRange>& sub, bool none) -> IdMap {
+  // An ordinary user has one id of its own, and inside it may be any: the one asked for.
+  const auto choose = [&](const Wish<IdMap>& wish, const Wish<uint32_t>& asked, uint32_t own,
+                          const IdMap& own_map, const std::vector<SubIdRange>& sub,
+                          bool none) -> IdMap {
     if (none) return {};
     if (wish) return wish->value;
-    if (ranges) return map_around(own, sub);
-    if (can_map) return identity(own_map);
-    return {{own, own, 1}};
+    if (can_map && !ranges) return identity(own_map);
+    const uint32_t inside = asked && !can_map ? asked->value : own;
+    if (ranges) return map_around(inside, own, sub);
+    return {{inside, own, 1}};
   };
-  ids_.uid_map = choose(spec_.uid_mappings, host_.uid, host_.own_uid_map, host_.subuid,
+  const User& user = spec_.process.user;
+  ids_.uid_map = choose(spec_.uid_mappings, user.uid, host_.uid, host_.own_uid_map, host_.subuid,
                         spec_.leave_uids_unmapped);
-  ids_.gid_map = choose(spec_.gid_mappings, host_.gid, host_.own_gid_map, host_.subgid,
+  ids_.gid_map = choose(spec_.gid_mappings, user.gid, host_.gid, host_.own_gid_map, host_.subgid,
                         spec_.leave_gids_unmapped);
   const bool denied = spec_.allow_setgroups && !spec_.allow_setgroups->value;
   ids_.deny_setgroups = denied;
@@ -100,7 +108,7 @@ Status Compiler::choose_ids() {
 }
 
 void Compiler::runtime_writes_ids() {
-  if (!new_user() || ids_.by_init) return;
+  if (ids_by_init()) return;
   if (ids_.deny_setgroups) write_child(ids_.gid_from, "setgroups", "deny");
   const auto write = [&](const char* file, bool by_program, const std::string& program,
                          const IdMap& map, Origin from) {
@@ -115,7 +123,6 @@ void Compiler::runtime_writes_ids() {
   };
   write("uid_map", ids_.uid_by_program, host_.newuidmap, ids_.uid_map, ids_.uid_from);
   write("gid_map", ids_.gid_by_program, host_.newgidmap, ids_.gid_map, ids_.gid_from);
-  runtime(Op::post, 0, {static_cast<uint64_t>(Point::ids_ready)});
 }
 
 uint32_t Compiler::inside_uid() const {
@@ -140,19 +147,32 @@ void Compiler::init_gets_ids() {
   }
   if (spec_.allow_setgroups && spec_.allow_setgroups->value)
     write_proc(spec_.allow_setgroups->from, "self/setgroups", "allow");
-  if (spec_.process.user.as_is) return;
-  // What is made for the sandbox belongs to its root where it has one.
-  if (to_host(ids_.gid_map, 0) && inside_gid() != 0) init(Op::setresgid, ids_.gid_from, {0});
-  if (to_host(ids_.uid_map, 0) && inside_uid() != 0) init(Op::setresuid, ids_.uid_from, {0});
+}
+
+/// Where maps were asked for, what is made for the sandbox belongs to its root, if it has one; else
+/// to the caller's own id, whether or not there are others around it.
+uint32_t Compiler::set_up_uid() const {
+  const bool as_root = new_user() && spec_.uid_mappings && to_host(ids_.uid_map, 0);
+  return as_root && !spec_.process.user.as_is ? 0 : inside_uid();
+}
+uint32_t Compiler::set_up_gid() const {
+  const bool as_root = new_user() && spec_.gid_mappings && to_host(ids_.gid_map, 0);
+  return as_root && !spec_.process.user.as_is ? 0 : inside_gid();
+}
+
+/// With other ids it is root's in /proc, and no longer dies with its parent (kernel:
+/// commit_creds()).
+void Compiler::init_takes_set_up_ids() {
+  if (set_up_gid() != inside_gid()) init(Op::setresgid, ids_.gid_from, {0});
+  if (set_up_uid() != inside_uid()) init(Op::setresuid, ids_.uid_from, {0});
+  if (set_up_gid() != inside_gid() || set_up_uid() != inside_uid()) dies_with_parent(Actor::init);
 }
 
 void Compiler::set_identity(Actor actor) {
   const User& user = spec_.process.user;
   if (user.as_is) return set_asked_ids(actor);
-  const bool root_inside = new_user() && to_host(ids_.uid_map, 0);
-  const bool root_group_inside = new_user() && to_host(ids_.gid_map, 0);
-  const uint32_t uid_now = root_inside ? 0 : inside_uid();
-  const uint32_t gid_now = root_group_inside ? 0 : inside_gid();
+  const uint32_t uid_now = set_up_uid();
+  const uint32_t gid_now = set_up_gid();
   const uint32_t own_uid = new_user() ? default_id(ids_.uid_map, host_.uid) : host_.uid;
   const uint32_t own_gid = new_user() ? default_id(ids_.gid_map, host_.gid) : host_.gid;
   const uint32_t uid = user.uid ? user.uid->value : own_uid;

@@ -65,6 +65,7 @@ enum class Op : uint8_t {
   unshare,
   setns,
   persist,
+  note_namespaces,
   write_child,
   map_program,
   setgroups,
@@ -139,6 +140,7 @@ enum class Kind : uint8_t {
 };
 
 inline constexpr int kArgs = 7;
+inline constexpr int kMostNamespaces = 8;
 inline constexpr uint64_t kNoRegister = 0xff;
 inline constexpr int kRegisters = 64;
 inline constexpr uint16_t kNoStep = 0xffff;
@@ -188,13 +190,17 @@ struct Header {
 static_assert(sizeof(Header) % 8 == 0);
 
 // A plan is a Header, its Steps, its text block. While it is carried out it stands at the start of
-// an arena: then come pointers for argument lists, then a time a step.
+// an arena: then come pointers for argument lists, then a time a step, then what note_namespaces
+// found, in the order of its list.
 inline uint64_t scratch_offset(const Header* plan) { return (plan->size + 7ULL) & ~7ULL; }
 inline uint64_t times_offset(const Header* plan) {
   return scratch_offset(plan) + plan->scratch_pointers * 8ULL;
 }
-inline uint64_t arena_size(const Header* plan) {
+inline uint64_t namespaces_offset(const Header* plan) {
   return times_offset(plan) + plan->step_count * 8ULL;
+}
+inline uint64_t arena_size(const Header* plan) {
+  return namespaces_offset(plan) + kMostNamespaces * 8ULL;
 }
 inline const Step* steps(const Header* plan) { return reinterpret_cast<const Step*>(plan + 1); }
 inline const char* text(const Header* plan, uint64_t offset) {

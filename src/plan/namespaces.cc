@@ -213,6 +213,16 @@ void Compiler::write_sysctl() {
   }
 }
 
+/// By init itself, which has them all by now and still has a /proc of the host's.
+void Compiler::note_namespaces() {
+  if (!spec_.note_namespaces.value) return;
+  std::vector<std::string> files(kNamespaceTypes);
+  for (const TypeRow& entry : kTypes) files[static_cast<size_t>(entry.type)] = entry.file;
+  if (creates(NamespaceType::time) && host_.exec_enters_time_namespace)
+    files[static_cast<size_t>(NamespaceType::time)] = "time_for_children";
+  init(Op::note_namespaces, spec_.note_namespaces.from, {proc_, b_.list(files)});
+}
+
 Status Compiler::keep_namespaces() {
   if (spec_.keep.empty()) return {};
   runtime_has_late_steps_ = true;

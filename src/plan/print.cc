@@ -208,6 +208,7 @@ std::string to_text(const Plan& plan) {
   for (size_t i = 0; i < plan.step_count(); ++i) {
     const plan::Step& step = view.steps()[i];
     std::string line = fmt::format("{:3} {:7} {}", i, plan.step_actor(i), plan.step_text(i));
+    if ((step.flags & plan::kOnFailureOnly) != 0) line += "  (if the command was not started)";
     if (step.pass_over != 0) {
       line += fmt::format("  (unless {}", plan::pass_over_name(step));
       line += step.skip != 0 ? fmt::format(", which skips {})", step.skip) : ")";
@@ -239,6 +240,7 @@ std::string to_json(const Plan& plan) {
                                     {"op", row.name},
                                     {"args", std::move(args)},
                                     {"from", plan.step_origin(i)}};
+    if ((step.flags & plan::kOnFailureOnly) != 0) entry["on_failure_only"] = true;
     if (step.pass_over != 0) entry["pass_over"] = plan::pass_over_name(step);
     if (step.skip != 0) entry["skip"] = step.skip;
     steps.push_back(std::move(entry));

@@ -43,6 +43,14 @@ uint64_t Compiler::target_capabilities() const {
   return c.permitted | c.effective | c.inheritable | c.ambient;
 }
 
+void Compiler::dies_with_parent(Actor actor) {
+  const Asked<bool>& wish = spec_.process.die_with_parent;
+  if (!wish.value) return;
+  b_.add(actor, Op::prctl, wish.from,
+         {number(sys::Prctl::set_pdeathsig), static_cast<uint64_t>(spec_.process.death_signal)});
+  if (actor == Actor::init) b_.add(actor, Op::alive, wish.from);  // it may have died before
+}
+
 /// Settings that may need privilege over the host's user namespace, which a process in a new one
 /// lacks: so the runtime makes them, for the child, before that one runs anything.
 Status Compiler::host_side_settings() {
@@ -182,11 +190,7 @@ void Compiler::privileges(Actor actor) {
     if (c.ambient != 0) b_.add(actor, Op::raise_ambient, wish.capabilities->from, {c.ambient});
   }
   // Changed credentials clear the signal asked for at the start (kernel: commit_creds()).
-  if (wish.die_with_parent.value) {
-    b_.add(actor, Op::prctl, wish.die_with_parent.from,
-           {number(sys::Prctl::set_pdeathsig), static_cast<uint64_t>(wish.death_signal)});
-    if (actor == Actor::init) b_.add(actor, Op::alive, wish.die_with_parent.from);
-  }
+  dies_with_parent(actor);
   if (wish.no_new_privileges.value) {
     b_.add(actor, Op::prctl, wish.no_new_privileges.from,
            {number(sys::Prctl::set_no_new_privs), 1});

@@ -115,8 +115,8 @@ Status Compiler::open_root() {
     Overlay layers = *root.overlay;
     if (layers.lower.empty()) layers.lower = {root.path};
     if (layers.lower == std::vector{root.path} && has_mounts_below(root_path()))
-      return overlay_by_entry(layers, root.from);
-    const Result<Register> layered = overlay(layers, root.from);
+      return overlay_by_entry(layers, layers.from != 0 ? layers.from : root.from);
+    const Result<Register> layered = overlay(layers, layers.from != 0 ? layers.from : root.from);
     if (!layered) return std::unexpected(layered.error());
     b_.release(root_);
     root_ = *layered;
@@ -172,7 +172,9 @@ void Compiler::show_read_only(const std::string& path, const std::string& inside
 /// and each directory in it gets an overlay of its own; what has mounts below is shown read-only.
 Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
   const std::string top = root_path() == "/" ? "" : root_path();
-  OverlayBase base = overlay_base(wish, from);
+  Result<OverlayBase> layers = overlay_base(wish, from);
+  if (!layers) return std::unexpected(layers.error());
+  const OverlayBase& base = *layers;
   init(Op::open_tree, from,
        {base.memory, text(base.memory == kNone ? base.upper : "upper"), sys::bits(kClone), root_});
   init(Op::mount_setattr, from,
@@ -210,13 +212,18 @@ Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
 /// Where an overlay keeps its changes. overlayfs takes its layers by path; those in memory have
 /// none on the host, so a tmpfs goes over "/" of our own mount namespace and their paths are told
 /// relative to it.
-Compiler::OverlayBase Compiler::overlay_base(const Overlay& wish, Origin from) {
+Result<Compiler::OverlayBase> Compiler::overlay_base(const Overlay& wish, Origin from) {
   constexpr uint64_t kMode = 0755;
   if (!wish.upper.empty()) {
-    for (const std::string* directory : {&wish.upper, &wish.work})
-      if (host_.file(*directory).kind == FileKind::missing)
+    for (const std::string* directory : {&wish.upper, &wish.work}) {
+      const FileFact fact = host_.file(*directory);
+      if (fact.kind == FileKind::no_access)
+        return refuse(from, fact.error,
+                      fmt::format("put an overlay's changes in \"{}\"", *directory), fact.why);
+      if (fact.kind == FileKind::missing)
         init(Op::mkdir, from, {text(host_path(*directory)), kMode}).pass_over = EEXIST;
-    return {.upper = host_path(wish.upper), .work = host_path(wish.work)};
+    }
+    return OverlayBase{.upper = host_path(wish.upper), .work = host_path(wish.work)};
   }
   const std::pair<std::string, std::string> options[] = {{"mode", "0755"}};
   const Register memory = new_file_system("tmpfs", "isle", options, 0, from);
@@ -226,7 +233,7 @@ Compiler::OverlayBase Compiler::overlay_base(const Overlay& wish, Origin from) {
   for (const char* name : {"upper", "work"})
     init(Op::make_dir_in, from, {memory, text(name), kMode, made});
   b_.release(made);
-  return {.memory = memory, .upper = "upper", .work = "work"};
+  return OverlayBase{.memory = memory, .upper = "upper", .work = "work"};
 }
 
 Register Compiler::overlay_mount(const std::string& lower, const std::string& upper,
@@ -251,7 +258,9 @@ Result<Register> Compiler::overlay(const Overlay& wish, Origin from) {
   if (new_user() && !host_.overlay_in_user_namespace)
     return refuse(from, EPERM, "overlay in a user namespace: Linux 5.11 and later only",
                   "as root, --share user");
-  const OverlayBase base = overlay_base(wish, from);
+  const Result<OverlayBase> layers = overlay_base(wish, from);
+  if (!layers) return std::unexpected(layers.error());
+  const OverlayBase& base = *layers;
   const Register mount = overlay_mount(lower, base.upper, base.work, wish, from);
   if (base.memory != kNone) {  // the overlay holds it, and nobody is to come upon it at "/"
     init(Op::umount, from, {text("."), sys::bits(sys::UmountFlags::detach)});

@@ -57,4 +57,10 @@ std::vector<StepTime> Arena::times() const {
   return times;
 }
 
+uint64_t Arena::namespace_inode(NamespaceType type) const {
+  const auto* inodes = reinterpret_cast<const uint64_t*>(reinterpret_cast<const char*>(header_) +
+                                                         plan::namespaces_offset(header_));
+  return inodes[static_cast<size_t>(type)];
+}
+
 }  // namespace isle

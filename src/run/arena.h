@@ -24,6 +24,7 @@ class Arena {
   [[nodiscard]] plan::Header* header() const { return header_; }
   [[nodiscard]] BorrowedFd fd() const { return fd_.borrow(); }
   [[nodiscard]] std::vector<StepTime> times() const;
+  [[nodiscard]] uint64_t namespace_inode(NamespaceType type) const;
 
  private:
   plan::Header* header_ = nullptr;

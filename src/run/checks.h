@@ -48,9 +48,19 @@ struct Finding {
 /// the initial user namespace's own not counted.
 [[nodiscard]] uint64_t namespaces_in_use(NamespaceType type, uid_t uid,
                                          const std::string& prefix = {});
+/// Whether a new mount namespace counts as newer than the caller's, as keeping it needs: since 6.18
+/// that goes by numbers that are handed out per cpu. Tried for real on each cpu; where the one at
+/// hand will not do, the advice names one that does. Needs CAP_SYS_ADMIN.
+[[nodiscard]] Finding new_mount_namespace_is_newer();
 /// A chrooted process can make no user namespace (EPERM). Told by /proc/self/mountinfo, which has
 /// no "/" then, or by /proc/1/root where that may be looked at.
 [[nodiscard]] Finding not_chrooted(const std::string& prefix = {});
+
+/// Whether the kernel lets the caller look at the namespaces of process `pid`, to join them:
+/// ptrace(2), PTRACE_MODE_READ.
+[[nodiscard]] Finding process_lets_look(pid_t pid, const std::string& prefix = {});
+/// The process that "/proc/PID/ns/..." is about; 0 for any other path.
+[[nodiscard]] pid_t process_of_path(std::string_view path);
 
 // ---- what confines this process, checks_confinement.cc ------------------------------------------
 
@@ -120,6 +130,8 @@ struct Walker {
 [[nodiscard]] Finding not_covered(std::string_view mount_point, const std::string& prefix = {});
 /// The options of the mount that `path` is on: "ro,nosuid,relatime"; empty where it cannot be told.
 [[nodiscard]] std::string mount_options(const std::string& path);
+/// Whether the mount that `path` is on is shared with other mount namespaces.
+[[nodiscard]] bool is_shared_mount(const std::string& path);
 /// The type of the file system that `path` is on: "ext4"; empty where it cannot be told.
 [[nodiscard]] std::string file_system_of(const std::string& path);
 /// The points of mounts below `path`.

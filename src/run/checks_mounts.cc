@@ -132,6 +132,11 @@ std::string mount_options(const std::string& path) {
   return mount ? mount->options : std::string{};
 }
 
+bool is_shared_mount(const std::string& path) {
+  const auto mount = mount_of(path);
+  return mount && mount->peer_group != 0;
+}
+
 std::string file_system_of(const std::string& path) {
   const auto mount = mount_of(path);
   return mount ? mount->type : std::string{};

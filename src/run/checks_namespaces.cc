@@ -1,11 +1,13 @@
 #include <dirent.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,9 +15,12 @@
 #include "run/checks.h"
 #include "sys/file_calls.h"
 #include "sys/proc_files.h"
+#include "sys/process_calls.h"
 
 namespace isle::checks {
 namespace {
+
+constexpr sys::sigset kNoSignal = 0;
 
 std::optional<uint64_t> number_in(const std::string& path) {
   const auto text = sys::read_text(path);
@@ -50,7 +55,98 @@ std::optional<Place> place_of(const std::string& path) {
   return Place{status.stx_mnt_id, status.stx_ino};
 }
 
+// The number of a mount namespace that is made on `cpu` and goes away at once; 0 where that fails.
+uint64_t new_mount_namespace_on(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  if (sched_setaffinity(0, sizeof one, &one) != 0) return 0;
+  sys::clone_args args;
+  args.flags = sys::bits(sys::CloneFlags::newns);
+  args.exit_signal = SIGCHLD;
+  const int child = sys::clone3(&args);
+  if (child == 0)
+    while (true) sys::rt_sigtimedwait(&kNoSignal, nullptr, nullptr);
+  if (child < 0) return 0;
+  const auto made = Namespace::of_path(fmt::format("/proc/{}/ns/mnt", child));
+  const uint64_t number = made ? made->id().unique : 0;
+  sys::kill(child, SIGKILL);
+  sys::wait4(child, nullptr, sys::WaitFlags::none);
+  return number;
+}
+
 }  // namespace
+
+Finding new_mount_namespace_is_newer() {
+  const auto own = Namespace::of_self(NamespaceType::mount);
+  if (!own || own->id().unique == 0) return yes("this kernel goes by time");
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return yes();
+  std::optional<int> works;
+  bool all_work = true;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    const uint64_t fresh = new_mount_namespace_on(cpu);
+    if (fresh == 0) continue;
+    if (fresh > own->id().unique && !works) works = cpu;
+    all_work = all_work && fresh > own->id().unique;
+  }
+  sched_setaffinity(0, sizeof allowed, &allowed);
+  if (all_work) return yes();
+  return no(
+      "this kernel numbers mount namespaces per cpu, and takes one with a lower number than the "
+      "caller's for an older one, which it does not let itself be kept",
+      works ? fmt::format("on cpu {} the number is higher: taskset -c {} isle ...", *works, *works)
+            : "try from a mount namespace that was made earlier, such as that of a login shell");
+}
+
+pid_t process_of_path(std::string_view path) {
+  constexpr std::string_view kProc = "/proc/";
+  pid_t pid = 0;
+  if (!path.starts_with(kProc)) return 0;
+  path.remove_prefix(kProc.size());
+  const auto end = std::from_chars(path.data(), path.data() + path.size(), pid);
+  const std::string_view rest(end.ptr, static_cast<size_t>(path.data() + path.size() - end.ptr));
+  return end.ec == std::errc{} && rest.starts_with("/ns/") ? pid : 0;
+}
+
+// __ptrace_may_access() in kernel/ptrace.c, in its order.
+Finding process_lets_look(pid_t pid, const std::string& prefix) {
+  const std::string directory = fmt::format("{}/proc/{}", prefix, pid);
+  const auto status = sys::read_text(directory + "/status");
+  if (!status) return no(fmt::format("there is no process {}", pid));
+  const auto own = sys::read_text(prefix + "/proc/self/status");
+  constexpr int kCapSysPtrace = 19;
+  const auto capabilities = [](std::string_view text, std::string_view field) {
+    return std::strtoull(std::string(sys::status_field(text, field)).c_str(), nullptr, 16);
+  };
+  const uint64_t effective = own ? capabilities(*own, "CapEff") : 0;
+  if ((effective >> kCapSysPtrace & 1) != 0) return yes();
+  const std::string who = fmt::format("process {} ({})", pid, sys::status_field(*status, "Name"));
+  const uid_t uid = geteuid();
+  for (const std::string_view id : sys::words(sys::status_field(*status, "Uid")))
+    if (id != std::to_string(uid))
+      return no(
+          fmt::format("{} is of user {}, and only that user or CAP_SYS_PTRACE may look into it",
+                      who, id),
+          "run isle as root");
+  for (const std::string_view id : sys::words(sys::status_field(*status, "Gid")))
+    if (id != std::to_string(getegid()))
+      return no(fmt::format("{} is of group {}, and only with that group or CAP_SYS_PTRACE may one "
+                            "look into it",
+                            who, id),
+                "run isle as root");
+  // Such a process's files are root's, or its user namespace's root's.
+  struct stat environ{};
+  if (stat((directory + "/environ").c_str(), &environ) == 0 && environ.st_uid != uid)
+    return no(fmt::format("{} is not dumpable: it has changed its ids, or its program is not to be "
+                          "read, and only CAP_SYS_PTRACE may look into it",
+                          who),
+              "run isle as root");
+  if ((capabilities(*status, "CapPrm") & ~effective) != 0)
+    return no(fmt::format("{} has capabilities that the caller lacks", who), "run isle as root");
+  return yes();
+}
 
 Finding kernel_has(NamespaceType type, const std::string& prefix) {
   const NamespaceTypeInfo& info = type_info(type);

@@ -256,9 +256,9 @@ Finding directory_is_writable(const std::string& path, const Walker& walker,
   const Walk found = walk(path, walker, root);
   struct stat status{};
   constexpr uint32_t kWriteAndSearch = 3;
-  if (!found.finding.ok() || stat(found.end.c_str(), &status) != 0 ||
-      walker.may(kWriteAndSearch, status))
-    return yes();
+  if (!found.finding.ok() || stat(found.end.c_str(), &status) != 0) return yes();
+  if (!S_ISDIR(status.st_mode)) return no(found.end + " is no directory");
+  if (walker.may(kWriteAndSearch, status)) return yes();
   return no(fmt::format("user {} may not make anything in {} ({})", walker.uid, found.end,
                         whose(status)));
 }

@@ -73,6 +73,14 @@ const Step* FailedStep::earlier(const std::function<bool(const Step&)>& is) cons
   return nullptr;
 }
 
+pid_t FailedStep::joined_process() const {
+  const plan::Step* opened = writer(step().arg[0]);
+  if (opened == nullptr || opened->op != Op::use_fd) return 0;
+  const auto info = sys::read_text(fmt::format("/proc/self/fdinfo/{}", opened->arg[0]));
+  const std::string pid(info ? sys::status_field(*info, "Pid") : std::string_view{});
+  return static_cast<pid_t>(std::strtol(pid.c_str(), nullptr, 10));
+}
+
 NamespaceSet FailedStep::new_namespaces() const {
   NamespaceSet set;
   for (size_t i = 0; i <= index_; ++i)

@@ -1,6 +1,7 @@
 #include "run/helper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -146,7 +147,7 @@ bool receive_outcome(int socket, exec::Outcome& outcome) {
 
 Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
                                     std::span<const int> keep, const std::array<int, 3>& stdio,
-                                    uint64_t signal_mask) {
+                                    uint64_t signal_mask, const std::function<void()>& meanwhile) {
   const int program = image();
   if (program < 0)
     return fail(-program,
@@ -173,6 +174,8 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
   if (!pid) return std::unexpected(pid.error());
   theirs.reset();
   exec::Outcome outcome;
+  pollfd answer{ours.get(), POLLIN, 0};
+  while (start.error == 0 && meanwhile && ::poll(&answer, 1, 1) == 0) meanwhile();
   const bool answered = start.error == 0 && receive_outcome(ours.get(), outcome);
   int status = 0;
   pid_t waited = -1;

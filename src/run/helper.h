@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "exec/executor.h"
@@ -13,11 +14,14 @@
 namespace isle {
 
 /// Has isle-exec carry out the plan in `arena`, a memfd. `keep` are descriptors of the caller that
-/// the plan uses by number, `stdio` those that become its 0 to 2. Outcome's descriptors are owned by the caller afterwards, its processes
-/// are the caller's children. Errors: what kept isle-exec itself from starting or answering.
+/// the plan uses by number, `stdio` those that become its 0 to 2. `meanwhile`, where it is one, is
+/// called every millisecond until there is an answer. Outcome's descriptors are owned by the caller
+/// afterwards, its processes are the caller's children. Errors: what kept isle-exec itself from
+/// starting or answering.
 [[nodiscard]] Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
                                                   std::span<const int> keep,
                                                   const std::array<int, 3>& stdio,
-                                                  uint64_t signal_mask);
+                                                  uint64_t signal_mask,
+                                                  const std::function<void()>& meanwhile);
 
 }  // namespace isle

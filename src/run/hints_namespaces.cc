@@ -116,6 +116,8 @@ std::string killed_by_memory_limit(const FailedStep& failed) {
 
 std::string join_forbidden(const FailedStep& failed) {
   const std::string path = joined_path(failed, failed.step());
+  if (const pid_t pid = failed.joined_process(); pid > 0)
+    if (auto finding = checks::process_lets_look(pid); !finding.ok()) return finding.hint();
   const auto space = path.empty() ? Result<Namespace>(fail(0, "")) : Namespace::of_path(path);
   if (!space) return {};
   const bool joins_user = failed.earlier([](const plan::Step& step) {
@@ -163,7 +165,15 @@ std::string join_wrong_type(const FailedStep& failed) {
 std::string keep_impossible(const FailedStep& failed) {
   if (failed.error() == EPERM && !caller_has(kCapSysAdmin))
     return "binding a namespace to a path needs CAP_SYS_ADMIN in the mount namespace";
-  return checks::path_is_reachable(failed.text(1)).hint();
+  if (auto way = checks::path_is_reachable(failed.text(1)); !way.ok()) return way.hint();
+  if (failed.error() != EINVAL || failed.text(0) != "mnt") return {};
+  if (checks::is_shared_mount(failed.text(1)))
+    return fmt::format(
+        "a mount namespace is bound only below a mount that no other namespace shares, and \"{}\" "
+        "is "
+        "on a shared one; bind a directory on itself and make it private (mount --make-private)",
+        failed.text(1));
+  return checks::new_mount_namespace_is_newer().hint();
 }
 
 }  // namespace isle::hints

@@ -49,8 +49,8 @@ std::string oom_score_below(const FailedStep& failed) {
   if (failed.text(0) != "oom_score_adj" || caller_has(kCapSysResource)) return {};
   const auto now = sys::read_text("/proc/self/oom_score_adj");
   if (!now) return {};
-  std::string value = *now;
-  while (value.ends_with('\n')) value.pop_back();
+  const long value = std::strtol(now->c_str(), nullptr, 10);
+  if (std::strtol(failed.text(1).c_str(), nullptr, 10) >= value) return {};
   return fmt::format("it is {} here, and lowering it needs CAP_SYS_RESOURCE", value);
 }
 

@@ -124,9 +124,12 @@ void end_orphans(Process::State& state) {
 Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
                                 const Process::State& state, BorrowedFd guard_read) {
   const uint64_t mask = options.signal_mask.value_or(current_mask());
-  if (options.carrier == LaunchOptions::Carrier::helper)
-    return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), options.stdio,
-                         mask);
+  if (options.carrier == LaunchOptions::Carrier::helper) {
+    std::function<void()> meanwhile;
+    if (options.on_progress) meanwhile = [&] { options.on_progress(state.arena.times()); };
+    return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), options.stdio, mask,
+                         meanwhile);
+  }
   exec::Launch launch;
   launch.plan = state.arena.header();
   launch.guard_read = guard_read.get();
@@ -202,6 +205,9 @@ pid_t Process::host_pid() const { return state_->pid; }
 BorrowedFd Process::pidfd() const { return state_->pidfd.borrow(); }
 BorrowedFd Process::console() const { return state_->console.borrow(); }
 std::vector<StepTime> Process::step_times() const { return state_->arena.times(); }
+uint64_t Process::namespace_inode(NamespaceType type) const {
+  return state_->arena.namespace_inode(type);
+}
 
 Status Process::signal(int signal) {
   State& state = *state_;
@@ -256,8 +262,9 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   if (plan::View(plan).header()->clone_step == plan::kNoStep)
     return fail(0, "launch: this plan makes no process; become() carries it out");
   LaunchOptions settled = options;
-  if (needs_helper(plan) || settled.stdio != LaunchOptions{}.stdio)
+  if (needs_helper(plan) || settled.stdio != LaunchOptions{}.stdio || settled.on_progress)
     settled.carrier = LaunchOptions::Carrier::helper;
+  settled.record_times = settled.record_times || settled.on_progress;
 
   // From here on Process's destructor cleans up.
   Process process(new Process::State);
@@ -279,6 +286,7 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
     state.guard_pipe.reset(pipe[1]);
   }
   const Result<exec::Outcome> result = carry_out(plan, settled, state, guard_read.borrow());
+  if (settled.on_progress) settled.on_progress(state.arena.times());
   if (!result) {
     end_orphans(state);
     return std::unexpected(result.error());

@@ -36,11 +36,16 @@ std::string namespaces_made(const FailedStep& failed) {
 
 std::string namespace_joined(const FailedStep& failed) {
   const plan::Step* opened = failed.writer(failed.step().arg[0]);
-  const std::string names = names_of(NamespaceSet::of_clone_flags(failed.step().arg[1]));
+  const NamespaceSet types = NamespaceSet::of_clone_flags(failed.step().arg[1]);
+  const std::string names = names_of(types);
+  const bool several = types.size() > 1;
   if (opened != nullptr && opened->op == Op::open)
     return fmt::format("join the {} namespace \"{}\"", names, failed.text(*opened, 0));
+  if (const pid_t pid = failed.joined_process(); pid > 0)
+    return fmt::format("join the {} namespace{} of process {}", names, several ? "s" : "", pid);
   if (opened != nullptr && opened->op == Op::use_fd)
-    return fmt::format("join the {} namespace of descriptor {}", names, opened->arg[0]);
+    return fmt::format("join the {} namespace{} of descriptor {}", names, several ? "s" : "",
+                       opened->arg[0]);
   return fmt::format("join the {} namespace", names);
 }
 

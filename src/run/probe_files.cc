@@ -108,9 +108,12 @@ FileFact look_at(const std::string& path) {
   const int result =
       sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::none, sys::StatxMask::type, &status);
   if (result == 0) return fact_of(status);
+  std::string why = checks::path_is_reachable(path).detail;
+  if (const pid_t pid = checks::process_of_path(path); pid > 0 && result == -EACCES)
+    why = checks::process_lets_look(pid).hint();  // by its name there is nothing in the way
   return {.kind = result == -EACCES ? FileKind::no_access : FileKind::missing,
           .error = -result,
-          .why = checks::path_is_reachable(path).detail};
+          .why = std::move(why)};
 }
 
 FileFact look_at(int fd) {

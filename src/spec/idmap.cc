@@ -58,28 +58,28 @@ std::optional<uint32_t> to_container(std::span<const IdMapping> map, uint32_t ho
   return translate(map, host, &IdMapping::host_id, &IdMapping::container_id);
 }
 
-IdMap map_around(uint32_t own, std::span<const SubIdRange> ranges) {
+IdMap map_around(uint32_t inside, uint32_t own, std::span<const SubIdRange> ranges) {
   constexpr size_t kMostLines = 340;
   constexpr uint64_t kEnd = 0xffffffff;
   IdMap map;
-  uint64_t inside = 0;
+  uint64_t next = 0;
   bool own_done = false;
   const auto add_own = [&] {
-    map.push_back({own, own, 1});
+    map.push_back({inside, own, 1});
     own_done = true;
   };
   for (const SubIdRange& range : disjoint(own, ranges)) {
     uint32_t start = range.start;
     uint64_t left = range.count;
-    while (left > 0 && inside < kEnd && map.size() + 1 < kMostLines) {
-      if (!own_done && inside == own) {
+    while (left > 0 && next < kEnd && map.size() + 1 < kMostLines) {
+      if (!own_done && next == inside) {
         add_own();
-        ++inside;
+        ++next;
         continue;
       }
-      const uint64_t size = std::min(left, (own_done ? kEnd : own) - inside);
-      map.push_back({static_cast<uint32_t>(inside), start, static_cast<uint32_t>(size)});
-      inside += size;
+      const uint64_t size = std::min(left, (own_done ? kEnd : inside) - next);
+      map.push_back({static_cast<uint32_t>(next), start, static_cast<uint32_t>(size)});
+      next += size;
       start += static_cast<uint32_t>(size);
       left -= size;
     }

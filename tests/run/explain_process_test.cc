@@ -28,9 +28,11 @@ TEST_F(ExplainProcess, AGroupThatIsNotMapped) {
 }
 
 TEST_F(ExplainProcess, GroupsOfAnOrdinaryUser) {
-  EXPECT_SAYS(complaint({"--groups", "7", "--", "true"}, unprivileged()),
-              "set the supplementary groups 7: Operation not permitted (EPERM)",
-              "the kernel forbids setgroups");
+  const std::string own = std::to_string(unprivileged().gid);
+  EXPECT_SAYS(
+      complaint({"--map-gid", own + ":" + own, "--groups", "7", "--", "true"}, unprivileged()),
+      "set the supplementary groups 7: Operation not permitted (EPERM)",
+      "the kernel forbids setgroups");
 }
 
 TEST_F(ExplainProcess, IdsThatOurOwnUserNamespaceLacks) {

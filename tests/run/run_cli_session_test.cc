@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "isle/fd.h"
+#include "isle/namespace.h"
 #include "support/support.h"
 
 namespace isle {
@@ -183,7 +186,8 @@ TEST(RunCliSession, AReaderThatGoesAwayEndsTheSandbox) {
 TEST(RunCliSession, Timeout) {
   ISLE_REQUIRE("userns");
   EXPECT_EQ(run({"--timeout", "100ms", "--", "sleep", "100"}).exit_code, 124);
-  const CommandResult stubborn = run({"--timeout", "100ms:100ms", "--", "sh", "-c",
+  const std::string limit = fmt::format("{}ms", test::scaled(test::milliseconds(200)).count());
+  const CommandResult stubborn = run({"--timeout", limit + ":" + limit, "--", "sh", "-c",
                                       "trap 'echo no' TERM; while :; do sleep 0.02; done"});
   EXPECT_EQ(stubborn.exit_code, 124) << stubborn;
   EXPECT_EQ(stubborn.out, "no\n");
@@ -209,8 +213,38 @@ TEST(RunCliSession, StatusEvents) {
   EXPECT_NE(late.find("\"timeout\":true"), std::string::npos) << late;
   const std::string failed = with_events("-- /isle/no/such/program");
   EXPECT_TRUE(failed.starts_with("{\"event\":\"failed\",\"status\":127,\"error\":")) << failed;
+  for (int i = 0; i < 20; ++i) {  // however soon it ends
+    const std::string quick = with_events("--new time -- true");
+    for (const char* type : {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"})
+      EXPECT_NE(quick.find(fmt::format("\"{}\":", type)), std::string::npos) << quick;
+  }
   const std::string inside = with_events("-- sh -c 'echo x >&7'");
   EXPECT_EQ(inside.find("x\n"), std::string::npos) << inside;
+}
+
+TEST(RunCliSession, StatusEventsNameTheCommandsNamespaces) {
+  ISLE_REQUIRE("userns", "timens");
+  const test::TempDir dir;
+  for (const char* how : {"--tty=never", "--init"}) {
+    const CommandResult result =
+        test::run_command({"sh", "-c",
+                           fmt::format("\"$0\" run {} --new time --status-fd 7 -- "
+                                       "sh -c 'cd /proc/self/ns && stat -Lc \"%n %i\" *' 7> {}",
+                                       how, dir / "events"),
+                           test::isle_binary()});
+    const std::string events = test::read_file(dir / "events");
+    const auto started = nlohmann::json::parse(events.substr(0, events.find('\n')));
+    std::istringstream lines(result.out);
+    int seen = 0;
+    std::string name;
+    for (uint64_t inode = 0; lines >> name >> inode;) {
+      const auto type = parse_namespace_type(name);
+      if (!type) continue;  // pid_for_children
+      EXPECT_EQ(started.at("namespaces").at(std::string(to_string(*type))), inode) << name;
+      ++seen;
+    }
+    EXPECT_EQ(seen, kNamespaceTypes) << result << events;
+  }
 }
 
 TEST(RunCliSession, PidFileLivesAsLongAsTheSandbox) {
@@ -236,6 +270,19 @@ TEST(RunCliSession, VerbosePrintsStepsWithTheirTimes) {
   const CommandResult result = run({"-v", "--hostname", "box", "--", "true"});
   EXPECT_TRUE(result.ok()) << result;
   EXPECT_NE(result.err.find(" us  init    sethostname \"box\"\n"), std::string::npos) << result;
+}
+
+TEST(RunCliSession, VerbosePrintsAsItGoes) {
+  ISLE_REQUIRE("userns");
+  const test::TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0666), 0);
+  Command command(
+      isle_run({"-v", "--hostname", "box", "--file", dir / "fifo:/tmp/f", "--", "true"}));
+  EXPECT_TRUE(command.expect_error("sethostname \"box\"\n"));
+  EXPECT_EQ(command.error_output().find("execve"), std::string::npos);
+  test::write_file(dir / "fifo", "");
+  EXPECT_TRUE(command.expect_error("execve"));
+  EXPECT_EQ(command.wait().exit_code, 0);
 }
 
 TEST(RunCliSession, StoppedWithItsCallersJob) {

@@ -36,7 +36,7 @@ compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$ISLE_BUILD_DIR/CMakeCache
 cmake -S examples -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$compiler" >"$work/log" 2>&1 &&
     cmake --build "$work/cmake" >>"$work/log" 2>&1 || { cat "$work/log"; fail "find_package(isle)"; }
 mkdir "$work/make"
-PKG_CONFIG_PATH=$libdir/pkgconfig make -C examples OUT="$work/make" CXX="$compiler" CXXFLAGS='-O0 -Wall -Werror' \
+PKG_CONFIG_PATH=$libdir/pkgconfig make -C examples OUT="$work/make" CXX="$compiler" CXXFLAGS='-O0 -Wall -Wextra -Wpedantic -Werror' \
     >"$work/log" 2>&1 || { cat "$work/log"; fail "pkg-config isle"; }
 export LD_LIBRARY_PATH=$libdir
 for program in sandbox_command join_container keep_namespace build_rootfs; do

@@ -203,16 +203,6 @@ TEST(CliRun, Ids) {
   EXPECT_TRUE(translate({"--map-auto"}).spec().map_auto.value);
 }
 
-TEST(CliRun, AnOrdinaryUserAppearsAsTheIdAskedFor) {
-  const Translated run = translate({"--uid=0", "--gid=7"});
-  EXPECT_EQ(to_text(run.spec().uid_mappings->value), "0 1000 1");
-  EXPECT_EQ(run.spec().origins[run.spec().uid_mappings->from], "argv[2] --uid");
-  EXPECT_EQ(to_text(run.spec().gid_mappings->value), "7 100 1");
-  EXPECT_FALSE(translate({"--uid=0"}).spec().gid_mappings);
-  EXPECT_FALSE(translate({"--uid=0", "--map-auto"}).spec().uid_mappings);
-  EXPECT_FALSE(translate({"--uid=0"}, root()).spec().uid_mappings);
-}
-
 TEST(CliRun, UsersByName) {
   EXPECT_FALSE(translate({"--user", "bob"}).spec().process.user.additional_gids);
   const User bob = translate({"--user", "bob"}, root()).spec().process.user;

@@ -298,12 +298,12 @@ TEST(CompileIds, AnOrdinaryUserHasOneIdWrittenByInit) {
   EXPECT_FALSE(has(text, "post"));
 }
 
-TEST(CompileIds, SubordinateIdsByTheProgramsAndInitIsRootMeanwhile) {
+TEST(CompileIds, SubordinateIdsByTheProgramsAndTheOwnIdStays) {
   const std::string text = steps(sandbox(), with_subids());
   EXPECT_TRUE(
       in_order(text, {"clone3", "map_program \"/bin/newuidmap\"", "map_program \"/bin/newgidmap\"",
-                      "post ids_ready", "await ids_ready", "setresgid 0", "setresuid 0",
-                      "setresgid 1000", "setresuid 1000", "execve"}));
+                      "post ids_ready", "await ids_ready", "execve"}));
+  EXPECT_FALSE(has(text, "setresuid"));
   EXPECT_FALSE(has(text, "deny"));
 }
 
@@ -316,6 +316,36 @@ TEST(CompileIds, RootMapsEveryIdToItself) {
   const std::string inner = steps(sandbox(), nested);
   EXPECT_TRUE(has(inner, "write_child \"uid_map\" \"0 0 1000\\n2000 2000 1\""));
   EXPECT_TRUE(has(inner, "write_child \"gid_map\" \"0 0 10\""));
+}
+
+TEST(CompileIds, AnOrdinaryUserAppearsAsTheIdAskedFor) {
+  Spec spec = sandbox();
+  spec.process.user.uid = {0, 0};
+  spec.process.user.gid = {7, 0};
+  const std::string alone = steps(spec, ordinary());
+  EXPECT_TRUE(has(alone, "\"0 1000 1\""));
+  EXPECT_TRUE(has(alone, "\"7 1000 1\""));
+  EXPECT_FALSE(has(alone, "setresuid"));
+  EXPECT_TRUE(has(steps(spec, root()), "\"0 0 4294967295\""));
+
+  const std::string around = steps(spec, with_subids());
+  EXPECT_TRUE(has(around, R"(newuidmap" ["0", "1000", "1", "1", "100000", "65536"])"));
+  EXPECT_TRUE(has(around, R"(newgidmap" ["0", "100000", "7", "7", "1000", "1")"));
+  EXPECT_FALSE(has(around, "setresuid"));
+}
+
+// Maps that were asked for have a root that all is made for; before other ids are taken on comes
+// what the caller does by /proc/PID, and after it the parent's death signal once more.
+TEST(CompileIds, SetUpIsTheRootsOfMapsThatWereAskedFor) {
+  Spec spec = sandbox();
+  spec.uid_mappings = spec.gid_mappings = {{{0, 100000, 10}}, 0};
+  spec.process.oom_score_adj = {5, 0};
+  spec.process.die_with_parent = {.value = true};
+  spec.namespaces.push_back({.type = NamespaceType::time});
+  spec.time_offsets.push_back({.clock = TimeOffset::Clock::boottime, .offset_ns = 1'000'000'000});
+  EXPECT_TRUE(in_order(steps(spec, with_subids()),
+                       {"newgidmap", "oom_score_adj", "post ids_ready", "PR_SET_PDEATHSIG",
+                        "await ids_ready", "timens_offsets", "setresuid 0", "PR_SET_PDEATHSIG"}));
 }
 
 TEST(CompileIds, GroupsOfTheCallerAreDroppedWithItsId) {

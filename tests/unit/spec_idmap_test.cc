@@ -31,20 +31,20 @@ TEST(IdMap, TranslatesBothWays) {
 }
 
 TEST(IdMap, AroundOnesOwn) {
-  EXPECT_EQ(map_around(1000, Ranges{{100000, 65536}}),
+  EXPECT_EQ(map_around(1000, 1000, Ranges{{100000, 65536}}),
             (IdMap{{0, 100000, 1000}, {1000, 1000, 1}, {1001, 101000, 64536}}));
-  EXPECT_EQ(map_around(0, Ranges{{100000, 10}}), (IdMap{{0, 0, 1}, {1, 100000, 10}}));
-  EXPECT_EQ(map_around(1000, Ranges{}), (IdMap{{1000, 1000, 1}}));
-  EXPECT_EQ(map_around(1000, Ranges{{5000, 10}}), (IdMap{{0, 5000, 10}, {1000, 1000, 1}}));
-  EXPECT_EQ(map_around(15, Ranges{{5000, 10}, {7000, 10}}),
+  EXPECT_EQ(map_around(0, 0, Ranges{{100000, 10}}), (IdMap{{0, 0, 1}, {1, 100000, 10}}));
+  EXPECT_EQ(map_around(1000, 1000, Ranges{}), (IdMap{{1000, 1000, 1}}));
+  EXPECT_EQ(map_around(1000, 1000, Ranges{{5000, 10}}), (IdMap{{0, 5000, 10}, {1000, 1000, 1}}));
+  EXPECT_EQ(map_around(15, 15, Ranges{{5000, 10}, {7000, 10}}),
             (IdMap{{0, 5000, 10}, {10, 7000, 5}, {15, 15, 1}, {16, 7005, 5}}));
 }
 
 TEST(IdMap, AroundOnesOwnWhereTheRangesHoldIt) {
-  EXPECT_EQ(map_around(5, Ranges{{0, 10}}), (IdMap{{0, 0, 5}, {5, 5, 1}, {6, 6, 4}}));
-  EXPECT_EQ(map_around(9, Ranges{{100, 4}, {102, 4}}),
+  EXPECT_EQ(map_around(5, 5, Ranges{{0, 10}}), (IdMap{{0, 0, 5}, {5, 5, 1}, {6, 6, 4}}));
+  EXPECT_EQ(map_around(9, 9, Ranges{{100, 4}, {102, 4}}),
             (IdMap{{0, 100, 4}, {4, 104, 2}, {9, 9, 1}}));
-  EXPECT_EQ(map_around(1, Ranges{{0, 0xffffffff}, {0, 0xffffffff}}),
+  EXPECT_EQ(map_around(1, 1, Ranges{{0, 0xffffffff}, {0, 0xffffffff}}),
             (IdMap{{0, 0, 1}, {1, 1, 1}, {2, 2, 0xfffffffd}}));
 }
 
@@ -63,7 +63,7 @@ TEST(IdMap, AroundOnesOwnIsAlwaysAMap) {
     const uint32_t own = pick(std::min(scale, 0xfffffffeU));
     Ranges ranges(pick(5));
     for (SubIdRange& range : ranges) range = {pick(scale), pick(scale)};
-    const IdMap map = map_around(own, ranges);
+    const IdMap map = map_around(own, own, ranges);
 
     ASSERT_EQ(to_host(map, own), own);
     ASSERT_EQ(to_container(map, own), own);
@@ -94,8 +94,8 @@ TEST(IdMap, AroundOnesOwnIsAlwaysAMap) {
 TEST(IdMap, AroundOnesOwnHasNoMoreLinesThanTheKernelTakes) {
   Ranges ranges;
   for (uint32_t i = 0; i < 1000; ++i) ranges.push_back({10000 + 2 * i, 1});
-  EXPECT_LE(map_around(5000, ranges).size(), 340U);
-  EXPECT_LE(map_around(3, ranges).size(), 340U);
+  EXPECT_LE(map_around(5000, 5000, ranges).size(), 340U);
+  EXPECT_LE(map_around(3, 3, ranges).size(), 340U);
 }
 
 }  // namespace

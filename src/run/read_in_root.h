@@ -1,0 +1,17 @@
+// A file of a root that is not trusted, as text; by src/path, like all that happens inside a root.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "isle/error.h"
+
+namespace isle {
+
+/// All of the regular file `path` below the directory `root`; no link and no ".." leads out of it.
+/// Errors: open(2)'s and openat2(2)'s; EINVAL it is no regular file; EFBIG it is larger than
+/// `most_bytes`.
+[[nodiscard]] Result<std::string> read_in_root(const std::string& root, const std::string& path,
+                                               size_t most_bytes);
+
+}  // namespace isle
