@@ -1,8 +1,10 @@
 // `isle run`: from the command line to the end of the sandbox.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 #include "cli/commands.h"
@@ -111,6 +113,13 @@ int run_main(const Invocation& invocation) {
   if (request.help) return print(help(*find_command("run")));
   const StatusEvents events(request.status_fd);
   if (!next) return failed(next.error(), kIsleFailed, events);
+  if (events.wanted() && ::fcntl(request.status_fd, F_GETFD) < 0) {
+    return failed({.code = errno,
+                   .what = fmt::format("write events to descriptor {}", request.status_fd),
+                   .asked_by = request.spec.origins[request.spec.note_namespaces.from],
+                   .hint = "it is not open"},
+                  kIsleFailed, StatusEvents(-1));
+  }
   const Status completed =
       complete(request, this_caller(), invocation.argv.subspan(static_cast<size_t>(*next)), *next);
   if (!completed) return failed(completed.error(), kIsleFailed, events);

@@ -190,7 +190,9 @@ Result<std::vector<Mount>> mounts(const Namespace& mount_namespace) {
     return Fd(fd);
   });
   if (!file) return std::unexpected(file.error());
-  return by_mountinfo("/proc/self/fd/" + std::to_string(file->get()));
+  const auto text = sys::read_text(file->get());  // by no path: the thread it is of has ended
+  if (!text) return fail(text.error(), what);
+  return from_mountinfo(*text);
 }
 
 Result<std::vector<Mount>> mounts_of(pid_t pid) {

@@ -23,8 +23,8 @@ bool contains(const std::vector<std::string>& list, std::string_view wanted) {
 }
 
 constexpr const char* kDelegateHint =
-    "run it in a delegated scope: systemd-run --user --scope -p Delegate=yes isle ...; isle "
-    "doctor tells what is delegated here";
+    "run it in a delegated scope: systemd-run --user --scope -p Delegate=yes isle ... (without a "
+    "login session: loginctl enable-linger first); isle doctor tells what is delegated here";
 
 }  // namespace
 

@@ -43,6 +43,12 @@ std::string unescape(std::string_view text) {
 std::expected<std::string, int> read_text(const char* path) {
   const int fd = openat(kAtFdcwd, path, OpenFlags::rdonly | OpenFlags::cloexec);
   if (fd < 0) return std::unexpected(-fd);
+  auto text = read_text(fd);
+  close(fd);
+  return text;
+}
+
+std::expected<std::string, int> read_text(int fd) {
   std::string text;
   constexpr size_t kPiece = 4096;
   long got = 0;
@@ -54,7 +60,6 @@ std::expected<std::string, int> read_text(const char* path) {
     got = read(fd, text.data() + old, kPiece);
     text.resize(old + static_cast<size_t>(std::max(got, 0L)));
   } while (got > 0);
-  close(fd);
   if (got < 0) return std::unexpected(static_cast<int>(-got));
   return text;
 }

@@ -20,6 +20,9 @@ inline std::expected<std::string, int> read_text(const std::string& path) {
   return read_text(path.c_str());
 }
 
+/// The same of a file that is open for reading, from where it stands.
+std::expected<std::string, int> read_text(int fd);
+
 /// The next part of `rest` up to `separator`, taken from it with the separator; for lines, '\n'.
 std::string_view next_part(std::string_view& rest, char separator);
 /// The next word of `rest`, spaces and tabs around it taken too; empty at the end.

@@ -67,6 +67,27 @@ TEST_F(ExplainMounts, DestinationOfTheOtherKind) {
               "hint: /usr exists and is a directory");
 }
 
+TEST_F(ExplainMounts, WhereAnOverlayCannotKeepItsChanges) {
+  const TempDir dir;
+  const std::string file = dir.write("file", "");
+  EXPECT_SAYS(
+      complaint({"--root", "/", "--overlay=" + (dir / "missing/x"), "--", "true"}, unprivileged()),
+      "make the directory \"" + (dir / "missing/x/upper") + "\" on the host", "(ENOENT)",
+      "asked by: argv[4] --overlay", "hint: " + (dir / "missing") + " does not exist");
+  EXPECT_SAYS(complaint({"--overlay=" + file, "--", "true"}, unprivileged()), "(ENOTDIR)",
+              "asked by: argv[2] --overlay", "hint: " + file + " is no directory");
+}
+
+TEST_F(ExplainMounts, AnOverlaysChangesBehindAClosedDirectory) {
+  ISLE_REQUIRE("root");
+  const TempDir dir;
+  (void)dir.make_dir("closed/x");
+  ASSERT_EQ(chmod((dir / "closed").c_str(), 0700), 0);
+  EXPECT_SAYS(complaint({"--overlay=" + (dir / "closed/x"), "--", "true"}, unprivileged()),
+              "put an overlay's changes in \"" + (dir / "closed/x/upper") + "\": Permission denied",
+              "may not go through " + (dir / "closed"));
+}
+
 TEST_F(ExplainMounts, UnknownFileSystem) {
   EXPECT_SAYS(
       complaint({"--mount", "type=nosuchfs,src=none,dst=/tmp", "--", "true"}, unprivileged()),

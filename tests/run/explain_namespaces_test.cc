@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdio>
 
 #include "run/explain_support.h"
 
@@ -221,6 +222,57 @@ TEST_F(ExplainNamespaces, JoiningWithoutRights) {
               "join the network namespace \"/proc/self/ns/net\": Operation not permitted (EPERM)",
               "hint: \"/proc/self/ns/net\" belongs to this user namespace; joining it needs "
               "CAP_SYS_ADMIN");
+}
+
+// What the kernel does not let a stranger look at cannot be joined either.
+TEST_F(ExplainNamespaces, JoiningAProcessOfSomebodyElse) {
+  ISLE_REQUIRE("root");
+  const std::string pid = std::to_string(getpid());
+  EXPECT_SAYS(
+      complaint({"--join", "network=/proc/" + pid + "/ns/net", "--", "true"}, unprivileged()),
+      "Permission denied (EACCES)\n  asked by: argv[2] --join", "hint: process " + pid + " (",
+      "is of user 0, and only that user or CAP_SYS_PTRACE may look into it");
+}
+
+// Where mount namespaces are numbered per cpu, one made later may count as older; in which order of
+// cpus that is so depends on what ran on them before.
+TEST_F(ExplainNamespaces, AMountNamespaceThatCannotBeKept) {
+  ISLE_REQUIRE("root");
+  const test::TempDir dir;
+  const auto pin = [](int cpu) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    (void)sched_setaffinity(0, sizeof one, &one);
+  };
+  int refused = 0;
+  for (const auto& [callers, own] : {std::pair{0, 1}, {1, 0}}) {
+    const std::string said = complaint_in(
+        [&, from = callers, to = own] {
+          pin(from);
+          test::own_mounts();
+          must(mount("none", dir.path().c_str(), "tmpfs", 0, nullptr), "tmpfs");
+          test::write_file(dir / "kept", "");
+          pin(to);
+        },
+        {"--keep", "mount=" + (dir / "kept"), "--", "true"});
+    if (said.find("exit status 0") != said.npos) continue;
+    ++refused;
+    EXPECT_SAYS(said, "keep the mnt namespace at", "Invalid argument (EINVAL)",
+                "this kernel numbers mount namespaces per cpu");
+  }
+  if (refused == 0) std::puts("no order of cpus is refused here");
+  EXPECT_SAYS(complaint_in(
+                  [&] {
+                    test::own_mounts();
+                    must(mount("none", dir.path().c_str(), "tmpfs", 0, nullptr), "tmpfs");
+                    must(mount(nullptr, dir.path().c_str(), nullptr, MS_SHARED, nullptr),
+                         "share it");
+                    must(unshare(CLONE_NEWNS), "a peer");
+                    test::write_file(dir / "kept", "");
+                  },
+                  {"--keep", "mount=" + (dir / "kept"), "--", "true"}),
+              "keep the mnt namespace at", "on a shared one", "mount --make-private");
 }
 
 }  // namespace

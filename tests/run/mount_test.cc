@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <string>
@@ -211,6 +212,7 @@ TEST(MountTree, AnOverlayOnDirectoriesAndInMemory) {
       EXPECT_EQ(isle::test::read_file(overlay.lower[1] + "/second"), "2");
       ISLE_ASSERT_OK(isle::unmount(target));
     }
+    if (!isle::test::missing("kernel:6.7").empty()) return;
     // More layers than fit into one option.
     for (int i = 0; i < 40; ++i)
       overlay.lower.push_back(dir.make_dir("layer-" + std::to_string(i)));
@@ -262,7 +264,7 @@ TEST(MountTree, ProcOfAnotherPidNamespace) {
 }
 
 TEST(MountTree, AnIdmappedCloneShowsOtherOwners) {
-  ISLE_REQUIRE("root");
+  ISLE_REQUIRE("root", "kernel:6.3");  // of a tmpfs
   const isle::test::TempDir dir;
   EXPECT_TRUE(in_fork([&] {
     own_mounts();
@@ -303,6 +305,7 @@ TEST(PivotRoot, TheNewRootIsTheRootAndTheOldOneIsGone) {
     EXPECT_EQ(busy.error().hint, "it is the root already") << busy.error().message();
     EXPECT_EQ(std::filesystem::current_path(), "/usr");  // as before
 
+    const isle::Fd proc(::open("/proc/self", O_PATH | O_CLOEXEC));
     const auto tree = MountTree::create(isle::FileSystem{.type = "tmpfs"});
     ISLE_ASSERT_OK(tree->attach(plain));
     ASSERT_EQ(::mkdirat(tree->fd().get(), "inside", 0755), 0);
@@ -310,9 +313,10 @@ TEST(PivotRoot, TheNewRootIsTheRootAndTheOldOneIsGone) {
     EXPECT_EQ(::access("/inside", F_OK), 0);
     EXPECT_NE(::access("/usr", F_OK), 0);
     EXPECT_EQ(std::filesystem::current_path(), "/");
-    const auto left = isle::mounts();
-    ISLE_ASSERT_OK(left);
-    EXPECT_EQ(left->size(), 1U);
+    const isle::Fd mountinfo(::openat(proc.get(), "mountinfo", O_RDONLY | O_CLOEXEC));
+    std::array<char, 4096> left{};
+    ASSERT_GT(::read(mountinfo.get(), left.data(), left.size()), 0);
+    EXPECT_EQ(std::ranges::count(left, '\n'), 1);
   }));
 }
 

@@ -218,6 +218,11 @@ TEST(RunCliSession, StatusEvents) {
     for (const char* type : {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"})
       EXPECT_NE(quick.find(fmt::format("\"{}\":", type)), std::string::npos) << quick;
   }
+  const CommandResult closed = run({"--status-fd", "77", "--", "true"});
+  EXPECT_EQ(closed.exit_code, 125);
+  EXPECT_NE(closed.err.find("asked by: argv[2] --status-fd\n  hint: it is not open"),
+            std::string::npos)
+      << closed;
   const std::string inside = with_events("-- sh -c 'echo x >&7'");
   EXPECT_EQ(inside.find("x\n"), std::string::npos) << inside;
 }

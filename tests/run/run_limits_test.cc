@@ -81,7 +81,7 @@ TEST_F(RunLimits, WithoutDelegationTheErrorSaysHowToGetOne) {
                               std::string(limit).substr(2, std::string(limit).find('=') - 2))),
               std::string::npos)
         << refused;
-    EXPECT_NE(refused.err.find("systemd-run --user --scope -p Delegate=yes isle run"),
+    EXPECT_NE(refused.err.find("systemd-run --user --scope -p Delegate=yes isle"),
               std::string::npos)
         << refused;
   }
