@@ -304,6 +304,8 @@ class NamespaceRefs {
   }
   NamespaceRefs(const std::vector<Namespace>& some)  // NOLINT
       : NamespaceRefs(std::span(some)) {}
+  NamespaceRefs() = default;
+  void push_back(const Namespace& one) { refs_.push_back(&one); }
   [[nodiscard]] auto begin() const { return refs_.begin(); }
   [[nodiscard]] auto end() const { return refs_.end(); }
   /// The types among them.

@@ -36,10 +36,11 @@ compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$ISLE_BUILD_DIR/CMakeCache
 cmake -S examples -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$compiler" >"$work/log" 2>&1 &&
     cmake --build "$work/cmake" >>"$work/log" 2>&1 || { cat "$work/log"; fail "find_package(isle)"; }
 mkdir "$work/make"
-PKG_CONFIG_PATH=$libdir/pkgconfig make -C examples OUT="$work/make" CXX="$compiler" CXXFLAGS='-O0 -Wall -Wextra -Wpedantic -Werror' \
+PKG_CONFIG_PATH=$libdir/pkgconfig make -C examples OUT="$work/make" CXX="$compiler" \
+    CXXFLAGS='-O0 -Wall -Wextra -Wpedantic -Werror' CFLAGS='-Wall -Wextra -Wpedantic -Werror' \
     >"$work/log" 2>&1 || { cat "$work/log"; fail "pkg-config isle"; }
 export LD_LIBRARY_PATH=$libdir
-for program in sandbox_command join_container keep_namespace build_rootfs; do
+for program in sandbox_command join_container keep_namespace build_rootfs isolate; do
     usage=$("$work/cmake/$program" 2>&1)
     [[ $? == 2 && $usage == usage:* ]] || fail "$program of find_package: $usage"
 done
@@ -75,6 +76,10 @@ for _ in {1..100}; do
 done
 expect sandbox join_container "$inside" hostname
 expect "$(readlink /proc/"$inside"/ns/pid)" join_container "$inside" readlink /proc/self/ns/pid
+
+output=$(isolate elsewhere sh -c 'hostname; echo $$; ls -d /proc/[0-9]* | wc -l; exit 5' 2>"$work/log")
+[[ $? == 5 && $output == $'elsewhere\n1\n'* ]] || fail "isolate: $output"
+[[ $(cut -d ' ' -f 2 "$work/log") == $'mount\nnetwork\npid\nuts' ]] || fail "isolate says: $(cat "$work/log")"
 
 mkdir "$work/kept"
 expect '' keep_namespace make "$work/kept/one" first

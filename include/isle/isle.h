@@ -1,0 +1,186 @@
+/* isle for C, and for languages that call C: handles on namespaces, and commands in namespaces.
+ * The same as namespace.h, in.h and run.h, whose comments say more; names follow theirs.
+ *
+ * Conventions. Types are opaque. What a function returns by pointer belongs to the caller, who gives
+ * it back by the type's _free function (which takes NULL); what it is given stays the caller's.
+ * A function that can fail returns NULL or -1 then and, where its last argument is not NULL, sets
+ * *error to a new isle_error; on success it leaves *error alone. Strings are UTF-8 or whatever the
+ * file system holds, and end with a NUL; a returned const char * lives as long as its owner.
+ * No function prints, exits or changes signal handling. Different objects may be used by different
+ * threads at once.
+ *
+ * The soname is libisle.so.MAJOR.MINOR before 1.0, libisle.so.MAJOR from then on. */
+#ifndef ISLE_ISLE_H
+#define ISLE_ISLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "0.1.0": of the library that is loaded. */
+const char* isle_version(void);
+
+/* ---- errors -------------------------------------------------------------------------------- */
+
+typedef struct isle_error isle_error;
+
+/* errno of the call that failed, 0 where none did. */
+int isle_error_code(const isle_error* error);
+/* All of it: what was tried, errno in words, who asked for it, what to try. */
+const char* isle_error_message(const isle_error* error);
+/* What was tried. */
+const char* isle_error_what(const isle_error* error);
+/* Who asked for it; "" where that is not known. */
+const char* isle_error_asked_by(const isle_error* error);
+/* What to try; "" where nothing certain was found. */
+const char* isle_error_hint(const isle_error* error);
+/* Index of the plan's step that failed, -1 where none did. */
+int isle_error_step(const isle_error* error);
+void isle_error_free(isle_error* error);
+
+/* ---- types of namespaces -------------------------------------------------------------------- */
+
+typedef enum isle_type {
+  ISLE_ANY = -1, /* where a type is expected: whichever it is */
+  ISLE_CGROUP = 0,
+  ISLE_IPC,
+  ISLE_MOUNT,
+  ISLE_NETWORK,
+  ISLE_PID,
+  ISLE_TIME,
+  ISLE_USER,
+  ISLE_UTS
+} isle_type;
+
+/* CLONE_NEW* of the type; 0 for ISLE_ANY. */
+uint64_t isle_type_flag(isle_type type);
+/* "mount", as the runtime-spec spells it; NULL for ISLE_ANY. */
+const char* isle_type_name(isle_type type);
+
+/* ---- namespaces that exist ------------------------------------------------------------------- */
+
+/* An open reference, one descriptor; while it is open the namespace lives. */
+typedef struct isle_namespace isle_namespace;
+
+isle_namespace* isle_namespace_of_process(pid_t pid, isle_type type, isle_error** error);
+isle_namespace* isle_namespace_of_thread(pid_t tid, isle_type type, isle_error** error);
+/* The calling thread's. */
+isle_namespace* isle_namespace_of_self(isle_type type, isle_error** error);
+isle_namespace* isle_namespace_of_pidfd(int pidfd, isle_type type, isle_error** error);
+/* pid and time only: that of the next children of `pid`. */
+isle_namespace* isle_namespace_for_children(pid_t pid, isle_type type, isle_error** error);
+/* /proc/PID/ns/..., or what was bound; EINVAL where it is of another type. */
+isle_namespace* isle_namespace_of_path(const char* path, isle_type type, isle_error** error);
+/* Takes `fd`, also when it fails. */
+isle_namespace* isle_namespace_from_fd(int fd, isle_type type, isle_error** error);
+/* The network namespace of a socket. */
+isle_namespace* isle_namespace_of_socket(int socket, isle_error** error);
+/* The network namespace in which the other end of a veth lives. */
+isle_namespace* isle_namespace_of_link_peer(const char* interface, isle_error** error);
+/* By the number of isle_namespace_unique_id(). */
+isle_namespace* isle_namespace_of_unique_id(uint64_t id, isle_error** error);
+void isle_namespace_free(isle_namespace* ns);
+
+isle_type isle_namespace_type(const isle_namespace* ns);
+uint64_t isle_namespace_inode(const isle_namespace* ns);
+/* Never used again until the next boot; 0 before Linux 6.18. */
+uint64_t isle_namespace_unique_id(const isle_namespace* ns);
+/* Lent: belongs to the handle. */
+int isle_namespace_fd(const isle_namespace* ns);
+/* 1 the same namespace, 0 another. */
+int isle_namespace_equal(const isle_namespace* a, const isle_namespace* b);
+/* The user namespace that owns it. */
+isle_namespace* isle_namespace_owner(const isle_namespace* ns, isle_error** error);
+/* user and pid only: the namespace around it. */
+isle_namespace* isle_namespace_parent(const isle_namespace* ns, isle_error** error);
+/* user only: the uid of who made it. */
+int isle_namespace_owner_uid(const isle_namespace* ns, uid_t* uid, isle_error** error);
+/* pid only: a pid of the caller's namespace as this one counts, and the other way; -1 on failure. */
+pid_t isle_namespace_pid_in(const isle_namespace* ns, pid_t pid, isle_error** error);
+pid_t isle_namespace_pid_from(const isle_namespace* ns, pid_t pid_inside, isle_error** error);
+/* Keeps it beyond its last process, bound to a file; and undoes that. */
+int isle_namespace_persist(const isle_namespace* ns, const char* path, isle_error** error);
+int isle_namespace_unpersist(const char* path, isle_error** error);
+
+/* Move the calling thread: into one, into several in the order that keeps privilege, into those of
+ * a process at once or into none (`flags` are CLONE_NEW*), into new ones. */
+int isle_namespace_enter(const isle_namespace* ns, isle_error** error);
+int isle_enter(const isle_namespace* const* namespaces, size_t count, isle_error** error);
+int isle_enter_pidfd(int pidfd, uint64_t flags, isle_error** error);
+int isle_unshare(uint64_t flags, isle_error** error);
+
+/* Calls function(argument) in the namespaces by a thread or, where user, pid or time is among them,
+ * by a forked process, and sets *result to what it returned (unless NULL). The caller stays where it
+ * is. */
+int isle_in(const isle_namespace* const* namespaces, size_t count, int (*function)(void* argument),
+            void* argument, int* result, isle_error** error);
+
+/* /proc/sys/user/max_*_namespaces of the caller's user namespace. */
+int isle_namespace_limit(isle_type type, uint32_t* limit, isle_error** error);
+int isle_set_namespace_limit(isle_type type, uint32_t limit, isle_error** error);
+
+/* ---- commands in namespaces -------------------------------------------------------------------- */
+
+/* What is wanted; nothing is implied, what is not mentioned stays the caller's. The functions that
+ * add to it cannot fail but for want of memory (-1): mistakes are told by isle_spawn(). */
+typedef struct isle_spec isle_spec;
+
+isle_spec* isle_spec_new(void);
+void isle_spec_free(isle_spec* spec);
+/* Argument vectors and environments end with NULL; args[0] is looked up in PATH. */
+int isle_spec_set_args(isle_spec* spec, const char* const* args);
+int isle_spec_set_env(isle_spec* spec, const char* const* env);
+int isle_spec_set_cwd(isle_spec* spec, const char* path);
+/* New namespaces, CLONE_NEW*. */
+int isle_spec_create(isle_spec* spec, uint64_t flags);
+/* The namespace is lent until the command has started. */
+int isle_spec_join(isle_spec* spec, const isle_namespace* ns);
+/* One line of a new user namespace's map. */
+int isle_spec_map_uids(isle_spec* spec, uint32_t inside, uint32_t outside, uint32_t size);
+int isle_spec_map_gids(isle_spec* spec, uint32_t inside, uint32_t outside, uint32_t size);
+int isle_spec_set_user(isle_spec* spec, uid_t uid, gid_t gid);
+int isle_spec_set_hostname(isle_spec* spec, const char* name);
+int isle_spec_set_root(isle_spec* spec, const char* path, int read_only);
+/* A part of the caller's files at `destination` in the root. */
+int isle_spec_add_bind(isle_spec* spec, const char* source, const char* destination, int read_only);
+/* A new file system; `source` may be NULL. */
+int isle_spec_add_file_system(isle_spec* spec, const char* type, const char* source,
+                              const char* destination);
+int isle_spec_set_no_new_privileges(isle_spec* spec, int on);
+/* A small pid 1 that reaps orphans and forwards signals; the command is its child. */
+int isle_spec_set_init(isle_spec* spec, int on);
+/* SIGKILL when the thread that started it ends. */
+int isle_spec_set_die_with_parent(isle_spec* spec, int on);
+int isle_spec_loopback_up(isle_spec* spec);
+
+typedef struct isle_process isle_process;
+
+/* How a process ended. */
+typedef struct isle_exit {
+  int code;   /* exit code; meaningless where signal is not 0 */
+  int signal; /* that ended it, 0 for an exit */
+} isle_exit;
+
+/* Starts it: the command's execve has succeeded when this returns. */
+isle_process* isle_spawn(const isle_spec* spec, isle_error** error);
+/* As the caller counts. */
+pid_t isle_process_pid(const isle_process* process);
+/* Readable when it ends. Lent: belongs to the process. */
+int isle_process_pidfd(const isle_process* process);
+int isle_process_signal(isle_process* process, int signal, isle_error** error);
+/* Once only. */
+int isle_process_wait(isle_process* process, isle_exit* end, isle_error** error);
+/* One that was not waited for is killed. */
+void isle_process_free(isle_process* process);
+/* isle_spawn(), isle_process_wait(). */
+int isle_run(const isle_spec* spec, isle_exit* end, isle_error** error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
