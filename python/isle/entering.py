@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import pickle
 import sys
@@ -79,7 +80,7 @@ class inside:
         try:
             if self._pid is not None:
                 opened += _namespaces_of(self._pid, self._types)
-            joined = sorted([*self._joined, *opened], key=_join_order)
+            joined = [*self._joined, *opened]
             types = [*map(type, joined), *self._new]
             call = functools.partial(function, *args, **keywords)
             if self._process or any(issubclass(each, _FOR_PROCESSES) for each in types):
@@ -90,33 +91,14 @@ class inside:
                 each.close()
 
 
-def _join_order(namespace: BaseNamespace) -> int:
-    for index, cls in enumerate(ALL_NAMESPACE_CLASSES):
-        if isinstance(namespace, cls):
-            return index
-    return len(ALL_NAMESPACE_CLASSES)
-
-
 def _namespaces_of(pid: int, types: Optional[Sequence[Type[BaseNamespace]]]) -> List[BaseNamespace]:
-    opened: List[BaseNamespace] = []
-    try:
-        for cls in ALL_NAMESPACE_CLASSES if types is None else types:
-            opened.append(cls.from_pid(pid))
-            if opened[-1].ns_id == cls.get_current_ns_id():  # the kernel refuses one's own user namespace
-                opened.pop().close()
-    except BaseException:
-        for each in opened:
-            each.close()
-        raise
-    return opened
+    by_flag = {cls.NAMESPACE_CONSTANT: cls for cls in (ALL_NAMESPACE_CLASSES if types is None else types)}
+    flags = functools.reduce(operator.or_, by_flag, 0)
+    return [by_flag[flag]._holding(fd) for fd, flag in _calls.open_all_of(pid, flags)]
 
 
 def _move(joined: Sequence[BaseNamespace], new: Sequence[Type[BaseNamespace]]) -> None:
-    """User first gives privilege for the others; where it takes it away (the target is below), last."""
-    if any(isinstance(each, UserNamespace) for each in joined):
-        joined = _with_user_where_it_helps(joined)
-    for each in joined:
-        each.setns()
+    _calls.join_all([each.fileno() for each in joined])
     flags = 0
     for cls in new:
         flags |= cls.NAMESPACE_CONSTANT
@@ -124,23 +106,6 @@ def _move(joined: Sequence[BaseNamespace], new: Sequence[Type[BaseNamespace]]) -
         _calls.make(flags)
     if flags & kernel.CLONE_NEWNS:
         set_propagation("private")
-
-
-def _with_user_where_it_helps(joined: Sequence[BaseNamespace]) -> List[BaseNamespace]:
-    user = [each for each in joined if isinstance(each, UserNamespace)]
-    others = [each for each in joined if not isinstance(each, UserNamespace)]
-    inner = {each.ns_id for each in user}
-
-    def belongs(namespace: BaseNamespace) -> bool:
-        try:
-            with namespace.get_user_namespace() as owner:
-                return owner.ns_id in inner
-        except PermissionError:
-            return False
-
-    # Those of somebody above are joined while the caller's own privilege still counts.
-    before = [each for each in others if os.geteuid() == 0 and not belongs(each)]
-    return [*before, *user, *(each for each in others if each not in before)]
 
 
 def _in_thread(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import Union
 
-from . import os as kernel
 from . import _isle
-from .errors import Error
 
 __all__ = ["ClonedTree", "set_propagation"]
 
@@ -23,25 +21,14 @@ class ClonedTree(_isle.Descriptor):
     __slots__ = ("__weakref__",)
 
     def __init__(self, path: StrPath, *, recursive: bool = False) -> None:
-        flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC
-        if recursive:
-            flags |= kernel.AT_RECURSIVE
-        try:
-            fd = kernel.open_tree(path=path, flags=flags)
-        except OSError as error:
-            raise Error(error.errno, f'clone the mount at "{os.fspath(path)}"') from None
-        self._hold(fd)
+        self._hold(_isle.clone_tree(path, recursive))
 
     def mount(self, path: StrPath) -> None:
         """Attaches it on `path`, where it is seen from then on. Once; this object may be closed afterwards.
 
         ValueError: it is closed.
         """
-        fd = self.fileno()
-        try:
-            kernel.move_mount(fd, to_path=path, flags=kernel.MOVE_MOUNT_F_EMPTY_PATH)
-        except OSError as error:
-            raise Error(error.errno, f'mount a cloned tree on "{os.fspath(path)}"') from None
+        _isle.attach_tree(self.fileno(), path)
 
     def __repr__(self) -> str:
         return f"<ClonedTree {'closed' if self.closed else f'fd={self.fileno()}'}>"
@@ -52,7 +39,4 @@ def set_propagation(kind: str, path: StrPath = "/", *, recursive: bool = True) -
 
     A new mount namespace has the propagation of the one it was copied from; "private" is what keeps its mounts its own.
     """
-    try:
-        _isle.set_propagation(path, kind, recursive)
-    except OSError as error:
-        raise Error(error.errno, f'make "{os.fspath(path)}" {kind}') from None
+    _isle.set_propagation(path, kind, recursive)

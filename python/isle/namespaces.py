@@ -10,7 +10,7 @@ namespaces and leaves the caller where it is.
 from __future__ import annotations
 
 import os
-from typing import ClassVar, Optional, Tuple, Type, TypeVar, Union
+from typing import ClassVar, List, Optional, Protocol, Tuple, Type, TypeVar, Union
 
 from . import os as kernel
 from ._isle import NamespaceDescriptor
@@ -32,6 +32,12 @@ __all__ = [
 
 StrPath = Union[str, "os.PathLike[str]"]
 Self = TypeVar("Self", bound="BaseNamespace")
+
+
+
+class HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
 
 _SELF = -1
 
@@ -121,6 +127,14 @@ class BaseNamespace(NamespaceDescriptor):
         """A number that no other namespace ever has until the next boot; None before Linux 6.18."""
         return _calls.unique_id(self.fileno()) or None
 
+    @classmethod
+    def from_unique_id(cls: Type[Self], number: int) -> Self:
+        """The namespace whose `get_unique_id` this is, while it lives.
+
+        OSError: ESTALE none that can be seen has it; EINVAL it is of another type.
+        """
+        return cls._holding(_calls.open_unique_id(number, cls.NAMESPACE_CONSTANT))
+
     def get_user_namespace(self) -> UserNamespace:
         """The user namespace that owns this one; of a user namespace, its parent.
 
@@ -184,6 +198,19 @@ class NetworkNamespace(BaseNamespace):
     NAMESPACE_CONSTANT = kernel.CLONE_NEWNET
     NAMESPACE_PROC_NAME = "net"
 
+    @classmethod
+    def from_socket(cls: Type[Self], sock: Union[int, HasFileno]) -> Self:
+        """The namespace that a socket was made in. OSError: ENOTTY it is no socket; EPERM no CAP_NET_ADMIN over it."""
+        return cls._holding(_calls.open_of_socket(sock if isinstance(sock, int) else sock.fileno()))
+
+    @classmethod
+    def from_link_peer(cls: Type[Self], interface: str) -> Self:
+        """The namespace in which the other end of a veth lives; the caller's own where both are in it.
+
+        OSError: ENODEV there is no such interface; ENOENT neither a process of /proc nor a mount leads there.
+        """
+        return cls._holding(_calls.open_link_peer(interface))
+
 
 class MountNamespace(BaseNamespace):
     """What is mounted where; mount_namespaces(7)."""
@@ -199,6 +226,10 @@ class _Nested(BaseNamespace):
     def get_parent(self: Self) -> Self:
         """The namespace around this one. OSError: EPERM there is none, or the caller is not in it nor above."""
         return self._holding(_calls.parent(self.fileno()))
+
+    def get_children(self: Self) -> List[Self]:
+        """The namespaces directly below, as far as a process of /proc or a mount leads there. Each is to be closed."""
+        return [self._holding(fd) for fd in _calls.children(self.fileno())]
 
 
 class _ForChildren(BaseNamespace):
@@ -216,6 +247,14 @@ class PidNamespace(_Nested, _ForChildren):
     __slots__ = ()
     NAMESPACE_CONSTANT = kernel.CLONE_NEWPID
     NAMESPACE_PROC_NAME = "pid"
+
+    def pid_in(self, pid: int) -> int:
+        """A process of the caller's pid namespace as this one counts it. OSError: ESRCH it is not in this one."""
+        return _calls.pid_in(self.fileno(), pid)
+
+    def pid_from(self, pid: int) -> int:
+        """A process of this pid namespace as the caller's counts it. OSError: ESRCH the caller does not see it."""
+        return _calls.pid_from(self.fileno(), pid)
 
 
 class TimeNamespace(_ForChildren):

@@ -339,6 +339,7 @@ class Spec:
 
     namespaces: Sequence[Union[NamespaceWish, BaseNamespace, Type[BaseNamespace], str]] = ()
     keep: Sequence[KeepWish] = ()
+    note_namespaces: Optional[bool] = None
     time_offsets: Sequence[TimeOffset] = ()
     uid_mappings: Optional[Sequence[Union[IdMapping, Tuple[int, int, int]]]] = None
     gid_mappings: Optional[Sequence[Union[IdMapping, Tuple[int, int, int]]]] = None

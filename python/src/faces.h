@@ -7,6 +7,7 @@ namespace isle::python {
 
 void add_descriptor(pybind11::module_& module);
 void add_kernel_calls(pybind11::module_& module);
+void add_mounts(pybind11::module_& module);
 void add_namespaces(pybind11::module_& module);
 void add_processes(pybind11::module_& module);
 

@@ -1,5 +1,4 @@
 // isle.os: system calls with the kernel's own arguments, and the constants they take.
-#include <map>
 #include <string>
 
 #include "faces.h"
@@ -65,21 +64,6 @@ void move_mount(int from_dirfd, const py::object& from_path, int to_dirfd,
   });
 }
 
-/// mount(2) on what is mounted; the flags say which way mounts go from here on.
-void set_propagation(const py::object& path, const std::string& kind, bool recursive) {
-  static const std::map<std::string, sys::MountFlags> kFlags = {
-      {"private", sys::MountFlags::private_},
-      {"slave", sys::MountFlags::slave},
-      {"shared", sys::MountFlags::shared},
-      {"unbindable", sys::MountFlags::unbindable}};
-  const auto found = kFlags.find(kind);
-  if (found == kFlags.end()) throw py::value_error("\"" + kind + "\" is no propagation");
-  const sys::MountFlags flags =
-      found->second | (recursive ? sys::MountFlags::rec : sys::MountFlags::none);
-  const Path text(path);
-  call([&] { return sys::mount(nullptr, text.get(), nullptr, flags, nullptr); });
-}
-
 template <class Flag>
 struct Constant {
   const char* name;
@@ -143,7 +127,6 @@ void add_kernel_calls(py::module_& module) {
   module.def("move_mount", move_mount, arg("from_dirfd") = here, arg("from_path") = "",
              arg("to_dirfd") = here, arg("to_path") = "", arg("flags") = 0,
              "move_mount(2): attaches a detached mount, or moves an attached one.");
-  module.def("set_propagation", set_propagation);
   add_constants(module);
 }
 

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_isle, module) {
   module.attr("COMMIT") = isle::kCommit;
   add_descriptor(module);
   add_kernel_calls(module);
+  add_mounts(module);
   add_namespaces(module);
   add_processes(module);
 }

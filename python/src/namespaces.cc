@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "descriptor.h"
 #include "faces.h"
@@ -114,6 +116,31 @@ void join_process(int pidfd, uint64_t flags) {
   take(without_gil([&] { return enter(BorrowedFd(pidfd), NamespaceSet::of_clone_flags(flags)); }));
 }
 
+std::vector<int> release_all(std::vector<Namespace> all) {
+  std::vector<int> fds;
+  for (Namespace& each : all) fds.push_back(std::move(each).release().release());
+  return fds;
+}
+
+/// In the order that keeps privilege.
+void join_all(const std::vector<int>& fds) {
+  std::vector<Namespace> all;
+  for (const int fd : fds) all.push_back(handle(fd));
+  take(without_gil([&] { return enter(all); }));
+}
+
+/// Those of a process in which the calling thread is not: descriptor and CLONE_NEW* flag.
+std::vector<std::pair<int, uint64_t>> open_all_of(pid_t pid, uint64_t flags) {
+  std::vector<Namespace> all =
+      take(without_gil([&] { return namespaces_of(pid, NamespaceSet::of_clone_flags(flags)); }));
+  std::vector<std::pair<int, uint64_t>> found;
+  for (Namespace& each : all) {
+    const uint64_t flag = type_info(each.type()).clone_flag;
+    found.emplace_back(std::move(each).release().release(), flag);
+  }
+  return found;
+}
+
 int owner(int fd) {
   const int result = sys::ioctl(fd, sys::Ioctl::ns_get_userns);
   return result >= 0 ? result : release(handle(fd).owner());
@@ -153,6 +180,18 @@ void add_namespaces(py::module_& module) {
   names.def("unique_id", [](int fd) { return handle(fd).id().unique; });
   names.def("join", join);
   names.def("join_process", join_process);
+  names.def("join_all", join_all);
+  names.def("open_all_of", open_all_of);
+  names.def("open_of_socket", [](int fd) { return release(Namespace::of_socket(BorrowedFd(fd))); });
+  names.def("open_link_peer",
+            [](const std::string& name) { return release(Namespace::of_link_peer(name)); });
+  names.def("open_unique_id", [](uint64_t number, uint64_t flag) {
+    Namespace found = take(Namespace::of_unique_id(number));
+    return release(Namespace::from_fd(std::move(found).release(), type_of(flag)));
+  });
+  names.def("children", [](int fd) { return release_all(take(handle(fd).children())); });
+  names.def("pid_in", [](int fd, pid_t pid) { return take(handle(fd).pid_in(pid)); });
+  names.def("pid_from", [](int fd, pid_t pid) { return take(handle(fd).pid_from(pid)); });
   PyModule_AddFunctions(names.ptr(), kMake);
   names.def("owner", owner);
   names.def("parent", [](int fd) { return release(handle(fd).parent()); });

@@ -183,7 +183,7 @@ def test_arguments():
         isle.inside("net")
     with pytest.raises(TypeError):
         isle.inside(types=[UtsNamespace])
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ProcessLookupError):
         isle.inside(pid=2**22 + 1).run(print)
     with UtsNamespace.from_self() as namespace:
         namespace.close()
