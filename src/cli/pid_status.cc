@@ -27,16 +27,18 @@ uint64_t mask_of(std::string_view status, std::string_view name) {
 
 }  // namespace
 
-bool handles_signal(std::string_view status, int signal) {
-  const uint64_t handled = mask_of(status, "\nSigIgn:") | mask_of(status, "\nSigCgt:");
-  return (handled >> (signal - 1) & 1) != 0;
+SignalState parse_signal_state(std::string_view status) {
+  return {.handled = mask_of(status, "\nSigIgn:") | mask_of(status, "\nSigCgt:"),
+          .blocked = mask_of(status, "\nSigBlk:"),
+          .pending = mask_of(status, "\nShdPnd:")};
 }
 
-bool handles_signal(pid_t host_pid, int signal) {
+std::optional<SignalState> signal_state(pid_t host_pid) {
   const Fd fd(::open(fmt::format("/proc/{}/status", host_pid).c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 8192> buffer{};
   const ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : -1;
-  return count > 0 && handles_signal({buffer.data(), static_cast<size_t>(count)}, signal);
+  if (count <= 0) return std::nullopt;
+  return parse_signal_state({buffer.data(), static_cast<size_t>(count)});
 }
 
 }  // namespace isle::cli

@@ -10,7 +10,6 @@
 #include <csignal>
 
 #include "cli/output.h"
-#include "cli/pid_status.h"
 
 namespace isle::cli {
 namespace {
@@ -23,8 +22,11 @@ constexpr int kDrainMs = 50;
 
 }  // namespace
 
-Relay::Relay(Process& process)
-    : process_(process), console_(process.console().get()), terminal_(STDIN_FILENO) {
+Relay::Relay(Process& process, Delivery& delivery)
+    : process_(process),
+      delivery_(delivery),
+      console_(process.console().get()),
+      terminal_(STDIN_FILENO) {
   const int flags = ::fcntl(console_, F_GETFL);
   ::fcntl(console_, F_SETFL, flags | O_NONBLOCK);
   take_terminal();
@@ -63,7 +65,7 @@ void Relay::read_input() {
   std::array<char, kChunk> buffer{};
   const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
   if (count > 0) {
-    press_keys({buffer.data(), static_cast<size_t>(count)});
+    input_.append(buffer.data(), static_cast<size_t>(count));
   } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
     end_of_input();
   }
@@ -71,17 +73,16 @@ void Relay::read_input() {
 
 // The kernel turns keys into signals for the terminal's foreground group, but spares the first
 // process of a pid namespace (pid_namespaces(7)); so that Ctrl-C ends a lone command, too, that
-// one is signalled from here.
-void Relay::press_keys(std::string_view keys) {
-  input_ += keys;
-  termios modes{};
-  if (::tcgetattr(console_, &modes) != 0 || (modes.c_lflag & ISIG) == 0) return;
+// one is signalled from here. It is looked at when the kernel has sent its signal: before, a shell
+// that has a handler may yet become a command that has none.
+void Relay::after_keys(std::string_view keys, const termios& modes) {
+  if ((modes.c_lflag & ISIG) == 0) return;
   for (const char key : keys) {
     int signal = 0;
     if (static_cast<cc_t>(key) == modes.c_cc[VINTR]) signal = SIGINT;
     if (static_cast<cc_t>(key) == modes.c_cc[VQUIT]) signal = SIGQUIT;
     if (signal == 0 || ::tcgetpgrp(console_) != process_.host_pid()) continue;
-    if (!handles_signal(process_.host_pid(), signal)) (void)process_.signal(signal);
+    delivery_.send_unless_handled(signal);
   }
 }
 
@@ -95,9 +96,13 @@ void Relay::end_of_input() {
 }
 
 void Relay::write_input() {
+  termios modes{};
+  (void)::tcgetattr(console_, &modes);
   const ssize_t count = ::write(console_, input_.data(), input_.size());
   if (count > 0) {
-    input_.erase(0, static_cast<size_t>(count));
+    const auto written = static_cast<size_t>(count);
+    after_keys(std::string_view(input_).substr(0, written), modes);
+    input_.erase(0, written);
   } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
     input_.clear();
   }
@@ -124,7 +129,7 @@ void Relay::write_output() {
     // Nobody reads any more: that is what a terminal that hangs up is.
     output_closed_ = true;
     output_.clear();
-    (void)process_.signal(SIGHUP);
+    delivery_.send(SIGHUP);
   }
 }
 

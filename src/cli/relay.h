@@ -2,10 +2,12 @@
 #pragma once
 
 #include <poll.h>
+#include <termios.h>
 
 #include <span>
 #include <string>
 
+#include "cli/delivery.h"
 #include "cli/terminal.h"
 #include "isle/run.h"
 
@@ -14,7 +16,7 @@ namespace isle::cli {
 class Relay {
  public:
   /// `process` must outlive this and have a console. The caller's terminal is raw from now on.
-  explicit Relay(Process& process);
+  Relay(Process& process, Delivery& delivery);
 
   static constexpr size_t kPolled = 3;
   /// What to wait for now; and what to do with what came.
@@ -34,13 +36,14 @@ class Relay {
 
  private:
   void read_input();
-  void press_keys(std::string_view keys);
+  void after_keys(std::string_view keys, const termios& modes);
   void end_of_input();
   void write_input();
   bool read_output();
   void write_output();
 
   Process& process_;
+  Delivery& delivery_;
   int console_;
   RawTerminal terminal_;
   std::string input_;   ///< Read, not yet written to the console.

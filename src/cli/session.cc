@@ -42,16 +42,16 @@ class TimeLimit {
     return left > 0 ? left : 0;
   }
 
-  void check(Process& process) {
+  void check(Delivery& delivery) {
     if (!running_ || now_ns() < next_ns_) return;
     if (passed_) {
-      (void)process.signal(SIGKILL);
+      delivery.send(SIGKILL);
       running_ = false;
       return;
     }
     passed_ = true;
-    (void)process.signal(SIGTERM);
-    (void)process.signal(SIGCONT);
+    delivery.send(SIGTERM);
+    delivery.send(SIGCONT);
     running_ = !__builtin_add_overflow(now_ns(), grace_ns_, &next_ns_);
   }
 
@@ -65,8 +65,11 @@ class TimeLimit {
 class Session {
  public:
   Session(Process& process, SignalEvents& signals, const SessionOptions& options)
-      : signals_(signals), process_(process), limit_(options.timeout_ns, options.grace_ns) {
-    if (process.console()) relay_.emplace(process);
+      : signals_(signals),
+        process_(process),
+        delivery_(process),
+        limit_(options.timeout_ns, options.grace_ns) {
+    if (process.console()) relay_.emplace(process, delivery_);
   }
 
   Result<SessionEnd> run();
@@ -78,6 +81,7 @@ class Session {
 
   SignalEvents& signals_;
   Process& process_;
+  Delivery delivery_;
   std::optional<Relay> relay_;
   TimeLimit limit_;
 };
@@ -95,7 +99,8 @@ Result<SessionEnd> Session::run() {
     if (polled[0].revents != 0) break;
     if (relay_) relay_->handle(relayed);
     if (polled[1].revents != 0) handle_signals();
-    limit_.check(process_);
+    delivery_.check();
+    limit_.check(delivery_);
   }
   if (relay_) {
     relay_->drain();
@@ -108,9 +113,9 @@ Result<SessionEnd> Session::run() {
 
 void Session::wait_for_events(std::span<pollfd> polled) {
   int64_t wait_ns = limit_.wait_ns();
-  const int relay_ms = relay_ ? relay_->longest_wait_ms() : -1;
-  if (relay_ms >= 0 && (wait_ns < 0 || wait_ns > relay_ms * kNsPerMs))
-    wait_ns = relay_ms * kNsPerMs;
+  for (const int wait_ms : {relay_ ? relay_->longest_wait_ms() : -1, delivery_.longest_wait_ms()}) {
+    if (wait_ms >= 0 && (wait_ns < 0 || wait_ns > wait_ms * kNsPerMs)) wait_ns = wait_ms * kNsPerMs;
+  }
   const timespec wait{.tv_sec = wait_ns / kNsPerSecond, .tv_nsec = wait_ns % kNsPerSecond};
   const int count = ::ppoll(polled.data(), polled.size(), wait_ns < 0 ? nullptr : &wait, nullptr);
   if (count < 0) {
@@ -133,7 +138,7 @@ void Session::handle_signals() {
         (void)process_.signal(SIGCONT);
         break;
       default:
-        (void)process_.signal(*signal);
+        delivery_.send(*signal);
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -236,6 +237,26 @@ TEST_F(LaunchInside, Pid1OfInitIsTheSealedMemoryFile) {
   const int seals = ::fcntl(readable.get(), F_GET_SEALS);
   EXPECT_EQ(seals, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
                        (seals & 0x20 /* F_SEAL_EXEC, 6.3 */));
+  ASSERT_TRUE(process->signal(SIGKILL));
+  EXPECT_TRUE(process->wait());
+}
+
+// It is there once for each sandbox that has it.
+TEST_F(LaunchInside, Pid1OfInitIsSmall) {
+  Spec spec = default_sandbox({"/bin/sleep", "1000"});
+  spec.process.init.value = true;
+  Result<Process> process = spawn(spec);
+  ASSERT_TRUE(process) << process.error().message();
+  const std::string proc = "/proc/" + std::to_string(process->host_pid());
+  const std::string status = read_file(proc + "/status");
+  const size_t at = status.find("VmRSS:");
+  ASSERT_NE(at, status.npos) << status;
+  constexpr long kMostResidentKib = 300;
+  EXPECT_LT(std::strtol(status.c_str() + at + sizeof "VmRSS:" - 1, nullptr, 10), kMostResidentKib);
+  struct stat program{};
+  if (::stat((proc + "/exe").c_str(), &program) == 0) {  // only root may look
+    EXPECT_LT(program.st_size, 100 * 1024);
+  }
   ASSERT_TRUE(process->signal(SIGKILL));
   EXPECT_TRUE(process->wait());
 }

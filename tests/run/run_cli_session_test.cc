@@ -1,4 +1,5 @@
 // `isle run` and its caller: exit statuses, signals, terminal, time limit, status and pid files.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -283,9 +284,12 @@ TEST(RunCliSession, VerbosePrintsAsItGoes) {
   ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0666), 0);
   Command command(
       isle_run({"-v", "--hostname", "box", "--file", dir / "fifo:/tmp/f", "--", "true"}));
-  EXPECT_TRUE(command.expect_error("sethostname \"box\"\n"));
+  ASSERT_TRUE(command.expect_error("sethostname \"box\"\n")) << command.error_output();
   EXPECT_EQ(command.error_output().find("execve"), std::string::npos);
-  test::write_file(dir / "fifo", "");
+  for (int i = 0;
+       i < 1000 && !Fd(::open((dir / "fifo").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // until somebody reads
+  }
   EXPECT_TRUE(command.expect_error("execve"));
   EXPECT_EQ(command.wait().exit_code, 0);
 }

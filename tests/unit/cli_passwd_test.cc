@@ -67,15 +67,14 @@ TEST(CliPasswd, OnlyRegularFilesAreRead) {
   EXPECT_EQ(user_from_root(dir / "missing", "bob").error().code, ENOENT);
 }
 
-TEST(CliPidStatus, SignalsThatAreHandled) {
-  constexpr std::string_view kStatus =
-      "Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000000001\n"
-      "SigCgt:\t0000000000004002\nCapInh:\t0\n";
-  EXPECT_TRUE(handles_signal(kStatus, 1));
-  EXPECT_TRUE(handles_signal(kStatus, 2));
-  EXPECT_FALSE(handles_signal(kStatus, 3));
-  EXPECT_TRUE(handles_signal(kStatus, 15));
-  EXPECT_FALSE(handles_signal("", 15));
+TEST(CliPidStatus, WhatBecomesOfSignals) {
+  const SignalState state = parse_signal_state(
+      "Name:\tx\nSigPnd:\tff\nShdPnd:\t0000000000000008\nSigBlk:\tffffffffffffffff\n"
+      "SigIgn:\t0000000000000001\nSigCgt:\t0000000000004002\nCapInh:\t0\n");
+  EXPECT_EQ(state.handled, 0x4003U);
+  EXPECT_EQ(state.blocked, ~uint64_t{0});
+  EXPECT_EQ(state.pending, 8U);
+  EXPECT_EQ(parse_signal_state("").handled, 0U);
 }
 
 }  // namespace
