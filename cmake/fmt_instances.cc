@@ -1,4 +1,7 @@
-// {fmt} compiled once: the explicit instantiations for char that its headers declare `extern`.
+// {fmt} compiled once: the explicit instantiations for char that its headers declare `extern`. Without
+// locales, which isle's messages do not follow: std::locale alone is half a megabyte of a static command, and
+// is set up before main().
+#define FMT_STATIC_THOUSANDS_SEPARATOR ','
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
@@ -6,8 +9,6 @@ namespace detail {
 
 template auto dragonbox::to_decimal(float x) noexcept -> dragonbox::decimal_fp<float>;
 template auto dragonbox::to_decimal(double x) noexcept -> dragonbox::decimal_fp<double>;
-template locale_ref::locale_ref(const std::locale& loc);
-template auto locale_ref::get<std::locale>() const -> std::locale;
 template auto thousands_sep_impl(locale_ref) -> thousands_sep_result<char>;
 template auto decimal_point_impl(locale_ref) -> char;
 template void buffer<char>::append(const char*, const char*);

@@ -14,7 +14,7 @@ target_include_directories(isle_warnings INTERFACE
 
 add_library(isle_hosted INTERFACE)
 separate_arguments(instrument UNIX_COMMAND "${ISLE_INSTRUMENT}")
-target_compile_options(isle_hosted INTERFACE ${instrument})
+target_compile_options(isle_hosted INTERFACE -ffunction-sections -fdata-sections ${instrument})
 target_link_options(isle_hosted INTERFACE ${instrument})
 target_link_libraries(isle_hosted INTERFACE isle_warnings)
 
@@ -150,6 +150,10 @@ function(isle_command name folder)
   if(ISLE_STATIC)
     # What is not in the file is not in memory: pages come in by sixteens.
     target_link_options(isle_command_${name} PRIVATE -static -Wl,--gc-sections)
+    if(ISLE_START_ORDER)
+      target_link_options(isle_command_${name} PRIVATE "${start_order_flag}")
+      set_property(TARGET isle_command_${name} PROPERTY LINK_DEPENDS "${CMAKE_SOURCE_DIR}/cmake/start_order.ld")
+    endif()
   endif()
   if(ISLE_LIGHT_START)
     target_sources(isle_command_${name} PRIVATE "${light_start_source}")

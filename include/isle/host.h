@@ -103,7 +103,6 @@ struct Host {
   IdMap own_gid_map = {};
   std::vector<std::string> environment = {};
   std::string cwd = "/";
-  mode_t umask = 022;
 
   // Subordinate ids.
   std::vector<SubIdRange> subuid = {};

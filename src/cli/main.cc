@@ -1,6 +1,7 @@
 // `isle`: finds the subcommand and hands over.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <vector>
@@ -75,4 +76,9 @@ int dispatch(std::span<char* const> argv) {
 }  // namespace
 }  // namespace isle::cli
 
-int main(int argc, char** argv) { return isle::cli::dispatch({argv, static_cast<size_t>(argc)}); }
+int main(int argc, char** argv) {
+  // A short life: the heap grows in one go and is not handed back piece by piece before the end.
+  ::mallopt(M_TOP_PAD, 256 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+  return isle::cli::dispatch({argv, static_cast<size_t>(argc)});
+}

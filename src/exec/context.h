@@ -16,12 +16,19 @@ struct Context {
   int child_pidfd = -1;
   int guard = 0;
   int guard_pidfd = -1;
-  bool started = false;  ///< (runtime) init said it is executing; (undo) the runtime said so.
+  bool started =
+      false;  ///< (runtime) init is executing or was created; (undo) the runtime said so.
   int registers[plan::kRegisters];
-  Message failure;  ///< Filled where a step fails; kept when another's failure came first.
+  std::uint32_t umask = kNoUmask;  ///< What the first umask step found.
+  bool has_starter = false;  ///< (init) the channel leads to who started it, not to the runtime.
+  Message failure;           ///< Filled where a step fails; kept when another's failure came first.
   bool failed = false;
   bool child_failed = false;  ///< (runtime) `failure` is what init said.
 
+  static constexpr std::uint32_t kNoUmask = ~0U;
+  void remember_umask(std::uint32_t before) noexcept {
+    if (umask == kNoUmask) umask = before;
+  }
   const plan::Header* plan() const noexcept { return launch->plan; }
   /// The arena's pointers, times and namespaces.
   const char** scratch() const noexcept {

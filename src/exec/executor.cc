@@ -134,8 +134,7 @@ long start_init(Context& context, const Step& step, std::uint32_t index) noexcep
 
 /// Notes what came from init; true where it was its failure.
 bool note(Context& context, const Message& message) noexcept {
-  if (message.kind == Message::Kind::executing || message.kind == Message::Kind::created)
-    context.started = true;
+  if (message.kind == Message::Kind::created) context.started = true;
   if (message.kind != Message::Kind::failed) return false;
   context.failure = message;
   context.failed = context.child_failed = true;
@@ -183,6 +182,7 @@ long await_start(Context& context, const Step& step) noexcept {
     peer = sys::accept4(context.in(step.arg[0]), nullptr, nullptr, sys::FdFlags::cloexec);
   if (peer < 0) return peer;
   context.channel = peer;
+  context.has_starter = true;
   return 0;
 }
 
@@ -243,10 +243,15 @@ long execute(Context& context, const Step& step) noexcept {
   const char** argv = context.scratch() + step.arg[3];
   const char** envp = context.scratch() + environment;
 
-  Message message;
-  message.kind = Message::Kind::executing;
-  if (context.channel >= 0)  // in place there is nobody to tell
+  if (context.has_starter) {
+    Message message;
+    message.kind = Message::Kind::executing;
     if (const int sent = send(context.channel, message); sent < 0) return sent;
+  } else if (context.channel >= 0) {  // in place there is nobody to tell
+    if (const long alive = check_alive(context); alive < 0) return alive;
+    // The runtime need not wake up for this: it looks when the channel's end wakes it.
+    context.launch->plan->executing = 1;
+  }
   sys::rt_sigprocmask(sys::SigMask::setmask, &context.launch->mask, nullptr);
 
   long result = -ENOENT;
@@ -414,6 +419,7 @@ void run_plan(const Launch& launch, Outcome* outcome) noexcept {
     Message message;
     int fd = -1;
     while (!context.failed && receive(context.channel, &message, &fd) == 1) note(context, message);
+    context.started = context.started || context.plan()->executing != 0;
     done = !context.failed && context.started;
     if (!done && !context.failed) {
       context.failure.step = context.plan()->clone_step;

@@ -12,7 +12,7 @@ struct Message {
   enum class Kind : std::uint8_t {
     reached,    ///< A rendezvous: `point`.
     failed,     ///< A step failed: `step`, `error`, `detail`, `log`.
-    executing,  ///< All is set up; execve comes next.
+    executing,  ///< (to who started it) All is set up; execve comes next.
     created,    ///< All is set up; init waits to be started.
     fd,         ///< Carries a descriptor.
   } kind{};

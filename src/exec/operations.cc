@@ -62,8 +62,10 @@ long do_path(Context& c, const Step& s) noexcept {
   }
 }
 
-/// A new file with all that `source` gives; what is there already is not touched.
-long copy_in(int source, int parent, const char* name, std::uint32_t mode) noexcept {
+/// A new file with all that `source` gives; what is there already is not touched. Not inlined, as
+/// is nothing that holds buffers: each page of a stack that is touched is a fault.
+[[gnu::noinline]] long copy_in(int source, int parent, const char* name,
+                               std::uint32_t mode) noexcept {
   const int file =
       sys::openat(parent, name,
                   sys::OpenFlags::wronly | sys::OpenFlags::creat | sys::OpenFlags::excl |
@@ -106,7 +108,7 @@ long do_make_name(Context& c, const Step& s) noexcept {
     result = sys::mknodat(parent, name, static_cast<std::uint32_t>(s.arg[2]),
                           static_cast<std::uint32_t>(s.arg[3]));
   }
-  sys::close(parent);
+  if (parent != root) sys::close(parent);
   return result;
 }
 
@@ -129,7 +131,7 @@ long with_log(Context& c, const Step& s, long result) noexcept {
 }
 
 /// A process that only holds a user namespace open until its descriptor is taken.
-long make_userns(Context& c, const Step& s) noexcept {
+[[gnu::noinline]] long make_userns(Context& c, const Step& s) noexcept {
   int pidfd = -1;
   sys::clone_args args;
   args.flags = sys::bits(sys::CloneFlags::newuser | sys::CloneFlags::pidfd);
@@ -208,7 +210,7 @@ long do_mount(Context& c, const Step& s) noexcept {
 // ---- files of the host ----------------------------------------------------------------------
 
 /// On v1 and before 5.14 there is no cgroup.kill: a signal to each process, as often as needed.
-void kill_cgroup(const char* path) noexcept {
+[[gnu::noinline]] void kill_cgroup(const char* path) noexcept {
   Text<kPathBytes> file;
   file.add(path).add("/cgroup.kill");
   if (file.overflow || write_once(sys::kAtFdcwd, file.bytes, "1", false) == 0) return;
@@ -396,7 +398,10 @@ long do_process(Context& c, const Step& s) noexcept {
     case Op::ioprio_set:
       return sys::ioprio_set(1, pid, number);
     case Op::umask:
-      sys::umask(static_cast<std::uint32_t>(number));
+      c.remember_umask(sys::umask(static_cast<std::uint32_t>(number)));
+      return 0;
+    case Op::restore_umask:
+      if (c.umask != Context::kNoUmask) sys::umask(c.umask);
       return 0;
     case Op::personality: {
       const int old = sys::personality(static_cast<std::uint32_t>(s.arg[0]));

@@ -1,4 +1,5 @@
 // The objects of an IPC namespace, listed by somebody inside.
+#include <dirent.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
@@ -7,7 +8,7 @@
 
 #include <cerrno>
 #include <charconv>
-#include <filesystem>
+#include <memory>
 
 #include "isle/contents.h"
 #include "isle/in.h"
@@ -95,17 +96,19 @@ Result<std::vector<PosixMessageQueue>> posix_message_queues() {
   if (!tree) return std::unexpected(tree.error());
   const std::string directory = "/proc/thread-self/fd/" + std::to_string(tree->fd().get());
   std::vector<PosixMessageQueue> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory + "/.", error)) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);
+  if (entries == nullptr) return fail(errno, "list the POSIX message queues");
+  while (const dirent* entry = ::readdir(entries.get())) {
+    const std::string name = "/" + std::string(entry->d_name);
+    const std::string path = directory + name;
     struct stat status{};
-    if (::stat(entry.path().c_str(), &status) != 0) continue;
-    found.push_back({.name = "/" + entry.path().filename().string(),
+    if (name == "/." || name == "/.." || ::stat(path.c_str(), &status) != 0) continue;
+    found.push_back({.name = name,
                      .uid = status.st_uid,
                      .gid = status.st_gid,
                      .mode = status.st_mode & kPermissions,
-                     .size_bytes = queued_bytes(entry.path())});
+                     .size_bytes = queued_bytes(path)});
   }
-  if (error) return fail(error.value(), "list the POSIX message queues");
   return found;
 }
 

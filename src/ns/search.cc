@@ -1,7 +1,9 @@
 #include "ns/search.h"
 
+#include <dirent.h>
+
 #include <charconv>
-#include <filesystem>
+#include <memory>
 #include <set>
 #include <system_error>
 
@@ -36,10 +38,10 @@ class Visit {
 
 std::vector<pid_t> pids_of_proc() {
   std::vector<pid_t> pids;
-  std::error_code error;
-  std::filesystem::directory_iterator entries("/proc", error);
-  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
-    const std::string name = entries->path().filename();
+  const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
+  if (proc == nullptr) return pids;
+  while (const dirent* entry = ::readdir(proc.get())) {
+    const std::string_view name = entry->d_name;
     pid_t pid = 0;
     const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (bad == std::errc{} && end == name.data() + name.size()) pids.push_back(pid);

@@ -87,7 +87,7 @@ int splice_link(Buffer& path, std::size_t parent, std::size_t end, const char* t
 }
 
 /// One component further: makes the first one of `path` that is missing. 0: made, look again.
-int make_next(int root, Buffer& path, Leaf leaf, std::uint32_t mode) noexcept {
+[[gnu::noinline]] int make_next(int root, Buffer& path, Leaf leaf, std::uint32_t mode) noexcept {
   int directory = open_in(root, ".", OpenFlags::path | OpenFlags::directory | OpenFlags::cloexec);
   std::size_t start = 0;
   while (directory >= 0) {
@@ -134,6 +134,37 @@ int make_next(int root, Buffer& path, Leaf leaf, std::uint32_t mode) noexcept {
   return directory;
 }
 
+/// What is at `path`, for make_in; a directory where a file is wanted is none.
+int open_leaf(int root, const char* path, Leaf leaf) noexcept {
+  const auto wanted = OpenFlags::path | OpenFlags::cloexec |
+                      (leaf == Leaf::directory ? OpenFlags::directory : OpenFlags::rdonly);
+  const int fd = open_in(root, path, wanted);
+  if (fd < 0 || leaf == Leaf::directory || !is_directory(fd)) return fd;
+  sys::close(fd);
+  return -EISDIR;
+}
+
+/// make_in, component by component. Apart, for the size of its stack: most paths need no more than
+/// a look, and each page of a stack that is touched costs a fault.
+[[gnu::noinline]] int make_by_steps(int root, const char* path, std::size_t length, Leaf leaf,
+                                    std::uint32_t mode) noexcept {
+  Buffer buffer;
+  if (!buffer.append(path, length)) return -ENAMETOOLONG;
+  for (int left = kMostLinks + PATH_MAX / 2; left > 0; --left) {
+    if (const int made = make_next(root, buffer, leaf, mode); made < 0) return made;
+    const int fd = open_leaf(root, buffer.text, leaf);
+    if (fd != -ENOENT) return fd;
+  }
+  return -ELOOP;
+}
+
+/// The first `length` bytes of `path`, a directory.
+[[gnu::noinline]] int make_directory(int root, const char* path, std::size_t length) noexcept {
+  Buffer directory;
+  if (!directory.append(path, length)) return -ENAMETOOLONG;
+  return make_in(root, directory.text, Leaf::directory, 0755);
+}
+
 }  // namespace
 
 int open_in(int root, const char* path, OpenFlags flags, sys::Resolve resolve) noexcept {
@@ -156,24 +187,11 @@ int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept 
     const int fd = sys::openat(root, path, kNewFile, mode);
     if (fd != -EEXIST) return fd;
   }
-  Buffer buffer;
-  if (!buffer.append(path, length)) return -ENAMETOOLONG;
-  if (buffer.length == 0) return -ENOENT;
-  const auto wanted = OpenFlags::path | OpenFlags::cloexec |
-                      (leaf == Leaf::directory ? OpenFlags::directory : OpenFlags::rdonly);
-  int links_and_components = kMostLinks + PATH_MAX / 2;
-  for (;;) {
-    const int fd = open_in(root, buffer.text, wanted);
-    if (fd >= 0) {
-      if (leaf == Leaf::directory || !is_directory(fd)) return fd;
-      sys::close(fd);
-      return -EISDIR;
-    }
-    if (fd != -ENOENT) return fd;
-    if (--links_and_components == 0) return -ELOOP;
-    if (is_name && leaf == Leaf::directory && sys::mkdirat(root, path, mode) == 0) continue;
-    if (const int made = make_next(root, buffer, leaf, mode); made < 0) return made;
-  }
+  if (length == 0) return -ENOENT;
+  int fd = open_leaf(root, path, leaf);
+  if (fd == -ENOENT && is_name && leaf == Leaf::directory && sys::mkdirat(root, path, mode) == 0)
+    fd = open_leaf(root, path, leaf);
+  return fd == -ENOENT ? make_by_steps(root, path, length, leaf, mode) : fd;
 }
 
 int parent_in(int root, const char* path, const char** name) noexcept {
@@ -182,10 +200,7 @@ int parent_in(int root, const char* path, const char** name) noexcept {
   *name = path + last.start;
   std::size_t slashes = 0;
   while (path[slashes] == '/') ++slashes;
-  if (last.parent <= slashes) return sys::fcntl(root, sys::Fcntl::dupfd_cloexec, 0);
-  Buffer parent;
-  if (!parent.append(path, last.parent)) return -ENAMETOOLONG;
-  return make_in(root, parent.length == 0 ? "." : parent.text, Leaf::directory, 0755);
+  return last.parent <= slashes ? root : make_directory(root, path, last.parent);
 }
 
 }  // namespace isle::path

@@ -26,7 +26,8 @@ enum class Leaf { directory, file };
 int make_in(int root, const char* path, Leaf leaf, std::uint32_t mode) noexcept;
 
 /// The directory that holds `path`'s last component, made where it is missing, as an O_PATH
-/// descriptor; `*name` is set to that component. -EINVAL: there is none ("/", "a/..").
+/// descriptor, or `root` itself where that is it; `*name` is set to that component. -EINVAL: there
+/// is none ("/", "a/..").
 int parent_in(int root, const char* path, const char** name) noexcept;
 
 }  // namespace isle::path

@@ -6,14 +6,16 @@
 namespace isle::plan {
 
 // Offset 0 is the empty text, so that an argument left at 0 is a harmless one.
-Builder::Builder() : text_(1, '\0'), taken_(kRegisters, false) { known_texts_[""] = 0; }
+Builder::Builder() : text_(1, '\0'), taken_(kRegisters, false) {
+  steps_.reserve(256);
+  text_.reserve(8192);
+}
 
 uint64_t Builder::text(std::string_view text) {
-  if (const auto known = known_texts_.find(text); known != known_texts_.end()) return known->second;
+  if (text.empty()) return 0;
   const uint64_t offset = text_.size();
   text_.insert(text_.end(), text.begin(), text.end());
   text_.push_back('\0');
-  known_texts_.emplace(text, offset);
   return offset;
 }
 

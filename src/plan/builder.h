@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,7 +23,7 @@ class Builder {
  public:
   Builder();
 
-  /// Offset of `text`, stored once.
+  /// Offset of `text`.
   uint64_t text(std::string_view text);
   uint64_t list(std::span<const std::string> strings);
   uint64_t blob(const void* data, size_t size_bytes);
@@ -51,7 +50,6 @@ class Builder {
  private:
   std::vector<Step> steps_;
   std::vector<char> text_;
-  std::map<std::string, uint64_t, std::less<>> known_texts_;
   std::vector<bool> taken_;
   size_t scratch_pointers_ = 0;
   bool out_of_registers_ = false;

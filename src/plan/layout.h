@@ -94,6 +94,7 @@ enum class Op : uint8_t {
   sched_setattr,
   ioprio_set,
   umask,
+  restore_umask,
   personality,
   seccomp,
   count_,
@@ -182,7 +183,8 @@ struct Header {
   uint16_t fault_step = kNoStep;
   FaultKind fault_kind = FaultKind::none;
   int32_t fault_error = 0;
-  uint32_t record_times = 0;  ///< The executor notes when each step was done.
+  uint16_t record_times = 0;  ///< The executor notes when each step was done.
+  uint16_t executing = 0;     ///< Init did all its steps but the execve.
   /// Written by the kernel as they are born, for a caller whose isle-exec does not live to tell.
   int32_t child_pid = 0;
   int32_t guard_pid = 0;

@@ -139,6 +139,7 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::sched_setattr, "sched_setattr", {blob}, "scheduling policy"},
     {Op::ioprio_set, "ioprio_set", {number}, "I/O priority"},
     {Op::umask, "umask", {octal}, ""},
+    {Op::restore_umask, "restore_umask", {}, "the mask that the first umask step found"},
     {Op::personality, "personality", {number}, ""},
     {Op::seccomp, "seccomp", {blob, seccomp_flags, out}, "a filter; its listener where asked for"},
 }};

@@ -136,9 +136,10 @@ Status Compiler::finish_process(Actor actor) {
   if (wish.personality)
     b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
   privileges(actor);
-  if (spec_.root || !spec_.mounts.empty() || wish.umask)
-    b_.add(actor, Op::umask, wish.umask ? wish.umask->from : Origin{0},
-           {wish.umask ? wish.umask->value : host_.umask});
+  if (wish.umask)
+    b_.add(actor, Op::umask, wish.umask->from, {wish.umask->value});
+  else if (spec_.root || !spec_.mounts.empty())
+    b_.add(actor, Op::restore_umask, Origin{0});
   working_directory(actor);
   descriptors(actor);
   if (start_ != kNone) {

@@ -12,31 +12,40 @@
 namespace isle {
 
 Arena::Arena(Arena&& other) noexcept
-    : header_(std::exchange(other.header_, nullptr)), fd_(std::move(other.fd_)) {}
+    : header_(std::exchange(other.header_, nullptr)),
+      own_(std::move(other.own_)),
+      fd_(std::move(other.fd_)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {
   std::swap(header_, other.header_);
+  std::swap(own_, other.own_);
   std::swap(fd_, other.fd_);
   return *this;
 }
 
 Arena::~Arena() {
-  if (header_ != nullptr) ::munmap(header_, plan::arena_size(header_));
+  if (header_ != nullptr && own_ == nullptr) ::munmap(header_, plan::arena_size(header_));
 }
 
-Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, bool in_memfd) {
+Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, Sharing sharing) {
   const auto* source = reinterpret_cast<const plan::Header*>(plan.bytes().data());
   const size_t size = plan::arena_size(source);
   Arena arena;
-  if (in_memfd) {
+  if (sharing == Sharing::programs) {
     arena.fd_.reset(sys::memfd_create("isle-plan", sys::MemfdFlags::cloexec));
     if (!arena.fd_) return fail(errno, "make a memory file for the plan");
     if (const int result = sys::ftruncate(arena.fd_.get(), static_cast<int64_t>(size)); result < 0)
       return fail(-result, "make a memory file for the plan");
   }
-  const int flags = MAP_SHARED | (in_memfd ? 0 : MAP_ANONYMOUS);
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, arena.fd_.get(), 0);
-  if (memory == MAP_FAILED) return fail(errno, "map memory for the plan");
+  void* memory = nullptr;
+  if (sharing == Sharing::threads) {
+    arena.own_ = std::make_unique<char[]>(size);
+    memory = arena.own_.get();
+  } else {
+    const int flags = MAP_SHARED | (sharing == Sharing::processes ? MAP_ANONYMOUS : 0);
+    memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, arena.fd_.get(), 0);
+    if (memory == MAP_FAILED) return fail(errno, "map memory for the plan");
+  }
   std::memcpy(memory, plan.bytes().data(), plan.bytes().size());
   auto* header = static_cast<plan::Header*>(memory);
   header->record_times = options.record_times ? 1 : 0;

@@ -2,6 +2,8 @@
 // (plan/layout.h). Shared with the processes that carry it out, so that times come back.
 #pragma once
 
+#include <memory>
+
 #include "isle/error.h"
 #include "isle/fd.h"
 #include "isle/plan.h"
@@ -12,14 +14,20 @@ namespace isle {
 
 class Arena {
  public:
+  /// Who carries the plan out besides us.
+  enum class Sharing : uint8_t {
+    threads,    ///< Nobody, or a child that shares our memory.
+    processes,  ///< A child with memory of its own.
+    programs,   ///< Another program, which maps it from a descriptor.
+  };
+
   Arena() = default;
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;
   ~Arena();
 
-  /// A copy of `plan` with what `options` ask of the executor. In a memfd where another program is
-  /// to map it too. Errors: ENOMEM, EMFILE.
-  static Result<Arena> make(const Plan& plan, const LaunchOptions& options, bool in_memfd);
+  /// A copy of `plan` with what `options` ask of the executor. Errors: ENOMEM, EMFILE.
+  static Result<Arena> make(const Plan& plan, const LaunchOptions& options, Sharing sharing);
 
   [[nodiscard]] plan::Header* header() const { return header_; }
   [[nodiscard]] BorrowedFd fd() const { return fd_.borrow(); }
@@ -28,6 +36,7 @@ class Arena {
 
  private:
   plan::Header* header_ = nullptr;
+  std::unique_ptr<char[]> own_;  ///< Where no mapping is needed: that costs calls and page faults.
   Fd fd_;
 };
 

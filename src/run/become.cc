@@ -28,7 +28,7 @@ Error become(const Plan& plan, const LaunchOptions& options) {
   if (Status status = verify(plan); !status) return status.error();
   if (plan::View(plan).header()->clone_step != plan::kNoStep)
     return {.what = "become: this plan makes a process of its own; launch() carries it out"};
-  const auto arena = Arena::make(plan, options, false);
+  const auto arena = Arena::make(plan, options, Arena::Sharing::threads);
   if (!arena) return arena.error();
   // Nobody in a namespace that others live in shall trace us or open what we hold.
   const int dumpable = sys::prctl(sys::Prctl::get_dumpable, 0, 0, 0, 0);

@@ -47,10 +47,13 @@ bool plan_has(const Plan& plan, plan::Op op, plan::Actor actor) {
                      [&](const plan::Step& step) { return step.op == op && step.actor == actor; });
 }
 
-bool clones_pid_1(const Plan& plan) {
+sys::CloneFlags clone_flags(const Plan& plan) {
   const plan::View view(plan);
-  const uint64_t flags = view.steps()[view.header()->clone_step].arg[0];
-  return (flags & sys::bits(sys::CloneFlags::newpid)) != 0 &&
+  return sys::CloneFlags{view.steps()[view.header()->clone_step].arg[0]};
+}
+
+bool clones_pid_1(const Plan& plan) {
+  return any(clone_flags(plan) & sys::CloneFlags::newpid) &&
          !plan_has(plan, plan::Op::reap, plan::Actor::init);
 }
 
@@ -270,10 +273,14 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   Process process(new Process::State);
   Process::State& state = *process.state_;
   state.waited = true;  // nothing to wait for yet
-  auto arena = Arena::make(plan, settled, settled.carrier == LaunchOptions::Carrier::helper);
+  auto sharing = Arena::Sharing::programs;
+  if (settled.carrier == LaunchOptions::Carrier::direct)
+    sharing = any(clone_flags(plan) & sys::CloneFlags::vm) ? Arena::Sharing::threads
+                                                           : Arena::Sharing::processes;
+  auto arena = Arena::make(plan, settled, sharing);
   if (!arena) return std::unexpected(arena.error());
   state.arena = std::move(*arena);
-  if (settled.carrier == LaunchOptions::Carrier::direct)
+  if (sharing == Arena::Sharing::threads)
     state.stack = std::make_unique_for_overwrite<char[]>(exec::kStackBytes);
   state.is_pid_1 = clones_pid_1(plan);
 

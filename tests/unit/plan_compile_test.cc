@@ -427,10 +427,11 @@ TEST(CompileTime, ExecEntersItSince63) {
 TEST(CompileMounts, ModesAreAsAskedWhateverTheMask) {
   Spec spec = sandbox();
   spec.mounts.push_back(operation(MakeDirectory{.mode = 0777}));
-  Host host = ordinary();
-  host.umask = 077;
-  EXPECT_TRUE(in_order(steps(spec, host), {"umask 0\n", "make_dir_in", "umask 077", "execve"}));
+  const Host host = ordinary();
+  EXPECT_TRUE(in_order(steps(spec, host), {"umask 0\n", "make_dir_in", "restore_umask", "execve"}));
   spec.root = Root{.overlay = Overlay{}};
+  EXPECT_TRUE(in_order(steps(spec, host), {"umask 0\n", "make_dir_in", "restore_umask", "execve"}));
+  spec.process.umask = Asked<mode_t>{077};
   EXPECT_TRUE(in_order(steps(spec, host), {"umask 0\n", "make_dir_in", "umask 077", "execve"}));
 }
 

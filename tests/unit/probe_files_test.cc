@@ -135,9 +135,6 @@ TEST(ProbeHost, TellsTheTruthAboutThisProcess) {
   const Host host = probe_host(Spec{});
   EXPECT_EQ(host.uid, geteuid());
   EXPECT_EQ(host.gid, getegid());
-  const mode_t mask = umask(0);
-  umask(mask);
-  EXPECT_EQ(host.umask, mask);
   EXPECT_FALSE(host.environment.empty());
   EXPECT_EQ(host.cgroup.layout, CgroupLayout::none) << "not asked for";
   EXPECT_TRUE(host.mount_points.empty()) << "not asked for";
