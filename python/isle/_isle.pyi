@@ -109,6 +109,18 @@ class namespaces:
     @staticmethod
     def make(flags: int, /) -> None: ...
     @staticmethod
+    def unshare_namespaces(
+        *,
+        cgroup: bool = False,
+        ipc: bool = False,
+        network: bool = False,
+        mount: bool = False,
+        pid: bool = False,
+        time: bool = False,
+        user: bool = False,
+        uts: bool = False,
+    ) -> None: ...
+    @staticmethod
     def owner(fd: int, /) -> int: ...
     @staticmethod
     def parent(fd: int, /) -> int: ...

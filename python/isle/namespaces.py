@@ -299,33 +299,4 @@ ALL_NAMESPACE_CLASSES: Tuple[Type[BaseNamespace], ...] = (
 paths mean the same until then."""
 
 
-def unshare_namespaces(
-    *,
-    cgroup: bool = False,
-    ipc: bool = False,
-    network: bool = False,
-    mount: bool = False,
-    pid: bool = False,
-    time: bool = False,
-    user: bool = False,
-    uts: bool = False,
-) -> None:
-    """Moves the calling thread into new namespaces of the chosen types, in one call: all of them or none."""
-    flags = 0
-    if cgroup:
-        flags |= kernel.CLONE_NEWCGROUP
-    if ipc:
-        flags |= kernel.CLONE_NEWIPC
-    if network:
-        flags |= kernel.CLONE_NEWNET
-    if mount:
-        flags |= kernel.CLONE_NEWNS
-    if pid:
-        flags |= kernel.CLONE_NEWPID
-    if time:
-        flags |= kernel.CLONE_NEWTIME
-    if user:
-        flags |= kernel.CLONE_NEWUSER
-    if uts:
-        flags |= kernel.CLONE_NEWUTS
-    _calls.make(flags)
+unshare_namespaces = _calls.unshare_namespaces

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -95,10 +96,7 @@ void join(int fd, uint64_t flag) {
   take(handle(fd).enter());  // fails again, and says why
 }
 
-/// Not through pybind11, whose part of the time would be a tenth of what the kernel takes.
-PyObject* make(PyObject*, PyObject* number) {
-  const unsigned long long flags = PyLong_AsUnsignedLongLong(number);
-  if (PyErr_Occurred() != nullptr) return nullptr;
+PyObject* make_all(uint64_t flags) {
   if (without_gil([=] { return sys::unshare(sys::CloneFlags{flags}); }) < 0) {
     try {
       take(unshare(NamespaceSet::of_clone_flags(flags)));  // fails again, and says why
@@ -110,7 +108,55 @@ PyObject* make(PyObject*, PyObject* number) {
   Py_RETURN_NONE;
 }
 
-PyMethodDef kMake[] = {{"make", make, METH_O, nullptr}, {nullptr, nullptr, 0, nullptr}};
+/// Not through pybind11, whose part of the time would be a tenth of what the kernel takes.
+PyObject* make(PyObject*, PyObject* number) {
+  const unsigned long long flags = PyLong_AsUnsignedLongLong(number);
+  return PyErr_Occurred() != nullptr ? nullptr : make_all(flags);
+}
+
+struct Choice {
+  const char* name;
+  sys::CloneFlags flag;
+};
+constexpr Choice kChoices[] = {
+    {"cgroup", sys::CloneFlags::newcgroup}, {"ipc", sys::CloneFlags::newipc},
+    {"network", sys::CloneFlags::newnet},   {"mount", sys::CloneFlags::newns},
+    {"pid", sys::CloneFlags::newpid},       {"time", sys::CloneFlags::newtime},
+    {"user", sys::CloneFlags::newuser},     {"uts", sys::CloneFlags::newuts},
+};
+
+/// As namespaces.unshare_namespaces; a Python function would spend as much on its arguments.
+PyObject* make_chosen(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+  if (count != 0)
+    return PyErr_Format(PyExc_TypeError,
+                        "unshare_namespaces() takes 0 positional arguments but %zd were given",
+                        count);
+  uint64_t flags = 0;
+  const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* const name = PyTuple_GET_ITEM(names, i);
+    const auto* const choice = std::ranges::find_if(kChoices, [&](const Choice& each) {
+      return PyUnicode_CompareWithASCIIString(name, each.name) == 0;
+    });
+    if (choice == std::end(kChoices))
+      return PyErr_Format(PyExc_TypeError,
+                          "unshare_namespaces() got an unexpected keyword argument '%U'", name);
+    const int wanted = PyObject_IsTrue(arguments[i]);
+    if (wanted < 0) return nullptr;
+    if (wanted != 0) flags |= sys::bits(choice->flag);
+  }
+  return make_all(flags);
+}
+
+PyMethodDef kMake[] = {
+    {"make", make, METH_O, nullptr},
+    {"unshare_namespaces", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_chosen)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "unshare_namespaces($module, /, *, cgroup=False, ipc=False, network=False, mount=False, "
+     "pid=False, time=False, user=False, uts=False)\n--\n\n"
+     "Moves the calling thread into new namespaces of the chosen types, in one call: all of them "
+     "or none."},
+    {nullptr, nullptr, 0, nullptr}};
 
 void join_process(int pidfd, uint64_t flags) {
   take(without_gil([&] { return enter(BorrowedFd(pidfd), NamespaceSet::of_clone_flags(flags)); }));

@@ -78,7 +78,9 @@ int dispatch(std::span<char* const> argv) {
 
 int main(int argc, char** argv) {
   // A short life: the heap grows in one go and is not handed back piece by piece before the end.
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is no other thread yet
   ::mallopt(M_TOP_PAD, 256 * 1024);
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+  // NOLINTEND(concurrency-mt-unsafe)
   return isle::cli::dispatch({argv, static_cast<size_t>(argc)});
 }

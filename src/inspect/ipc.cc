@@ -98,6 +98,7 @@ Result<std::vector<PosixMessageQueue>> posix_message_queues() {
   std::vector<PosixMessageQueue> found;
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);
   if (entries == nullptr) return fail(errno, "list the POSIX message queues");
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string name = "/" + std::string(entry->d_name);
     const std::string path = directory + name;

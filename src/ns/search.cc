@@ -40,6 +40,7 @@ std::vector<pid_t> pids_of_proc() {
   std::vector<pid_t> pids;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
   if (proc == nullptr) return pids;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(proc.get())) {
     const std::string_view name = entry->d_name;
     pid_t pid = 0;
