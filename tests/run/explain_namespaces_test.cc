@@ -262,13 +262,15 @@ TEST_F(ExplainNamespaces, AMountNamespaceThatCannotBeKept) {
                 "this kernel numbers mount namespaces per cpu");
   }
   if (refused == 0) std::puts("no order of cpus is refused here");
+  Fd peer;
   EXPECT_SAYS(complaint_in(
                   [&] {
                     test::own_mounts();
                     must(mount("none", dir.path().c_str(), "tmpfs", 0, nullptr), "tmpfs");
                     must(mount(nullptr, dir.path().c_str(), nullptr, MS_SHARED, nullptr),
                          "share it");
-                    must(unshare(CLONE_NEWNS), "a peer");
+                    peer.reset(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));  // stays
+                    must(unshare(CLONE_NEWNS), "leave it");
                     test::write_file(dir / "kept", "");
                   },
                   {"--keep", "mount=" + (dir / "kept"), "--", "true"}),
