@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -67,19 +66,19 @@ using InsideResult = typename detail::InsideResult<std::invoke_result_t<F>>::typ
 template <class F>
 [[nodiscard]] InsideResult<F> in_thread(const NamespaceRefs& namespaces, F&& function) {
   using Answer = InsideResult<F>;
-  std::optional<Answer> answer;
+  Answer answer = std::unexpected(Error{});
   auto call = [&] {
     if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
-      std::invoke(function);
-      answer.emplace();
+      std::invoke(std::forward<F>(function));
+      answer = {};
     } else {
-      answer.emplace(std::invoke(function));
+      answer = std::invoke(std::forward<F>(function));
     }
   };
   const Status called = detail::call_in_thread(
       namespaces, [](void* argument) { (*static_cast<decltype(call)*>(argument))(); }, &call);
   if (!called) return std::unexpected(called.error());
-  return std::move(*answer);
+  return answer;
 }
 
 /// Calls `function` in `namespaces` by a process, a fork of the caller: what the function changes in
@@ -100,9 +99,9 @@ template <class F>
                 "where the namespaces allow it, call in_thread()");
   auto call = [&](Parcel& parcel) {
     if constexpr (std::is_void_v<R>)
-      std::invoke(function);
+      std::invoke(std::forward<F>(function));
     else
-      Transfer<R>::put(parcel, std::invoke(function));
+      Transfer<R>::put(parcel, std::invoke(std::forward<F>(function)));
   };
   Result<Parcel> parcel = detail::call_in_process(
       namespaces,

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* NOLINTBEGIN(modernize-use-using): this is C. */
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -182,5 +183,6 @@ int isle_run(const isle_spec* spec, isle_exit* end, isle_error** error);
 #ifdef __cplusplus
 }
 #endif
+/* NOLINTEND(modernize-use-using) */
 
 #endif

@@ -2,6 +2,9 @@
 // A type of one's own takes part by a specialisation of Transfer.
 #pragma once
 
+// put() takes what is made of others by value and moves from it, where there is something to move.
+// NOLINTBEGIN(performance-unnecessary-value-param)
+
 #include <cstring>
 #include <optional>
 #include <span>
@@ -180,3 +183,5 @@ struct Transfer<Result<T>> {
 };
 
 }  // namespace isle
+
+// NOLINTEND(performance-unnecessary-value-param)

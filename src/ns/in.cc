@@ -14,6 +14,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <typeinfo>
@@ -172,7 +173,7 @@ std::optional<Parcel> receive_parcel(int socket) {
   }
   if (got != static_cast<ssize_t>(sizeof head) || parcel.fds().size() != head.fds)
     return std::nullopt;
-  std::array<char, 16384> piece;
+  std::array<char, 16384> piece{};
   while (head.bytes > 0) {
     got = ::recv(socket, piece.data(), std::min(piece.size(), head.bytes), 0);
     if (got < 0 && errno == EINTR) continue;

@@ -13,7 +13,7 @@
 namespace isle {
 namespace {
 
-constexpr size_t kMostBytes = 16 * 1024;  // a link's answer is 2 KiB or so
+constexpr size_t kMostBytes = 16UL * 1024;  // a link's answer is 2 KiB or so
 
 constexpr size_t aligned(size_t size) { return (size + 3) & ~size_t{3}; }
 
