@@ -57,7 +57,15 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-using CgroupPaths = std::vector<std::pair<std::string, std::string>>;  // hierarchy, path
+using CgroupPath = std::pair<std::string, std::string>;  // hierarchy, path
+using CgroupPaths = std::vector<CgroupPath>;
+
+/// What is known of a hierarchy's root. In v1 the kernel shows a process that is ending at "/",
+/// wherever it was (proc_cgroup_show), so "/" counts only where nothing else speaks against it.
+struct Candidate {
+  std::string root;
+  bool others_are_outside = false;
+};
 
 /// Where the reader's cgroup namespace sees a process.
 CgroupPaths cgroups_of(pid_t pid) {
@@ -111,24 +119,22 @@ Result<std::vector<CgroupRoot>> cgroup_roots(const Namespace& cgroup_namespace) 
     return seen;
   });
   if (!inside) return std::unexpected(inside.error());
-  std::map<std::string, std::string> roots;
-  std::vector<CgroupRoot> result;
+  std::map<std::string, Candidate> candidates;
   for (const auto& [pid, paths_inside] : *inside) {
-    const bool news = std::ranges::any_of(paths_inside, [&](const auto& path) {
-      return !roots.contains(path.first) && !path.second.starts_with("/..");
-    });
-    if (!news) continue;
     const CgroupPaths paths_outside = cgroups_of(pid);
     for (const auto& [hierarchy, path] : paths_inside) {
-      const auto same =
-          std::ranges::find(paths_outside, hierarchy, &std::pair<std::string, std::string>::first);
-      if (same == paths_outside.end() || roots.contains(hierarchy)) continue;
-      if (const auto root = without_tail(same->second, path)) {
-        roots.emplace(hierarchy, *root);
-        result.push_back({hierarchy, *root});
-      }
+      Candidate& candidate = candidates[hierarchy];
+      candidate.others_are_outside |= path.starts_with("/..");
+      const auto same = std::ranges::find(paths_outside, hierarchy, &CgroupPath::first);
+      if (same == paths_outside.end()) continue;
+      if (auto root = without_tail(same->second, path); root && candidate.root.size() < 2)
+        candidate.root = std::move(*root);
     }
   }
+  std::vector<CgroupRoot> result;
+  for (const auto& [hierarchy, candidate] : candidates)
+    if (candidate.root.size() > 1 || (candidate.root == "/" && !candidate.others_are_outside))
+      result.push_back({hierarchy, candidate.root});
   return result;
 }
 
