@@ -43,15 +43,26 @@ struct ExecProcess {
 };
 [[nodiscard]] Result<ExecProcess> read_process(std::string_view text);
 
+/// "linux.resources" alone, as `update` takes it: fills spec.resources, all but the path.
+struct Update {
+  Spec spec;
+  bool check_before_update = false;  ///< No limit of memory below what is in use.
+  std::vector<std::string> warnings;
+};
+[[nodiscard]] Result<Update> read_update(std::string_view text);
+
 /// What `isle-oci spec` writes: a shell in the image at "rootfs".
 [[nodiscard]] std::string default_config(bool rootless, uint32_t uid, uint32_t gid);
 
 // ---- the parts, a file each ---------------------------------------------------------------------
 
+/// The first complaint, and the others with it.
+std::unexpected<Error> complain(std::vector<Error> errors);
 void read_process_node(const Node& process, Spec& spec);
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec);
 void read_devices(const Node& config, Spec& spec);
 void read_linux(const Node& config, Spec& spec);
+void read_limits(const Node& resources, Spec& spec);
 void read_resources(const Node& config, const Circumstances& with, Container& container);
 
 }  // namespace isle::oci

@@ -30,16 +30,18 @@ Status pass_descriptors(const CommandLine& line, Spec& spec) {
   return {};
 }
 
-Status send_console(const std::string& socket_path, BorrowedFd master) {
+Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor) {
+  const std::string socket_path = line.get(flag);
+  if (socket_path.empty() || !descriptor) return {};
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof address.sun_path)
-    return fail(ENAMETOOLONG, fmt::format("the console socket \"{}\"", socket_path));
+    return fail(ENAMETOOLONG, fmt::format("--{} {}", flag, socket_path));
   std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
   const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail(errno, "make a socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    return fail(errno, fmt::format("connect to the console socket \"{}\"", socket_path));
+    return fail(errno, fmt::format("--{} {}: connect", flag, socket_path));
   char name[] = "/dev/ptmx";
   iovec data{name, sizeof name - 1};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -52,10 +54,10 @@ Status send_console(const std::string& socket_path, BorrowedFd master) {
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = master.get();
+  const int fd = descriptor.get();
   std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0)
-    return fail(errno, "send the terminal to the console socket");
+    return fail(errno, fmt::format("--{} {}: send a descriptor", flag, socket_path));
   return {};
 }
 
