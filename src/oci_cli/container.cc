@@ -100,6 +100,11 @@ void pause_ms(long ms) {
 
 }  // namespace
 
+bool is_ordinary_user() {
+  const std::string map = read_whole("/proc/self/uid_map").value_or("");
+  return ::geteuid() != 0 || (!map.empty() && map.find(" 4294967295\n") == std::string::npos);
+}
+
 uint64_t start_time(pid_t pid) {
   const std::string text = read_whole(fmt::format("/proc/{}/stat", pid)).value_or("");
   const size_t name_end = text.rfind(')');

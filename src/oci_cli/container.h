@@ -12,6 +12,9 @@
 
 namespace isle::oci_cli {
 
+/// Root of a user namespace is an ordinary user outside; an engine of such a one runs us so.
+bool is_ordinary_user();
+
 /// Field 22 of /proc/PID/stat; 0 where there is no such process, or only its zombie.
 uint64_t start_time(pid_t pid);
 

@@ -59,6 +59,11 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .pivot = !call.line.has("no-pivot")});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
+  // One that nobody named is not to be had where nothing is delegated.
+  if (prepared.container.cgroup_path == "/isle-oci-" + id && is_ordinary_user()) {
+    prepared.container.cgroup_path.clear();
+    prepared.container.spec.resources = {};
+  }
   for (const std::string& warning : prepared.container.warnings) call.report.warn(warning);
   return prepared;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "oci_cli/container.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -31,12 +32,6 @@ constexpr Verb kVerbs[] = {{"create", create},
                            {"restore", restore},
                            {"spec", spec},
                            {"features", features}};
-
-/// Root of a user namespace is an ordinary user outside; an engine of such a one runs us so.
-bool is_ordinary_user() {
-  const std::string map = oci::read_whole("/proc/self/uid_map").value_or("");
-  return ::geteuid() != 0 || (!map.empty() && map.find(" 4294967295\n") == std::string::npos);
-}
 
 std::string default_root() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");

@@ -334,7 +334,9 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
 Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
   constexpr mode_t kType = 0170000;
   constexpr mode_t kFifo = 0010000;
-  if ((make.mode & kType) != kFifo && (new_user() || !host_.has_capability(kCapMknod))) {
+  const bool may_make =
+      !new_user() && host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
+  if ((make.mode & kType) != kFifo && !may_make) {
     const FileFact fact = host_.file(op.destination);
     if ((fact.kind != FileKind::character_device && fact.kind != FileKind::block_device) ||
         fact.device != sys::device_number(make.major, make.minor))
