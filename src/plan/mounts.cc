@@ -149,7 +149,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const FileFact fact = host_.file(name);
   if (fact.kind == FileKind::missing && op.optional) return {};
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-    return refuse(op.from, fact.error, fmt::format("bind \"{}\" on \"{}\"", name, op.destination),
+    return refuse(op.from, fact.error, fmt::format(R"(bind "{}" on "{}")", name, op.destination),
                   fact.why);
   const auto index = static_cast<size_t>(&op - spec_.mounts.data());
   const auto made = std::find_if(idmapped_.begin(), idmapped_.end(),
@@ -319,7 +319,7 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
     if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access ||
         fact.kind == FileKind::directory)
       return refuse(op.from, fact.kind == FileKind::directory ? EISDIR : fact.error,
-                    fmt::format("copy \"{}\" to \"{}\"", make.source, op.destination),
+                    fmt::format(R"(copy "{}" to "{}")", make.source, op.destination),
                     fact.kind == FileKind::directory ? "--bind shows a directory" : fact.why);
     source = b_.take();
     init(Op::open, op.from,

@@ -216,6 +216,7 @@ void Compiler::descriptors(Actor actor) {
   if (spec_.process.pass_all_fds) {
     // But for those that were opened for isle: a helper inherited them as they are.
     std::vector<int> ours;
+    ours.reserve(spec_.namespaces.size() + 2);
     for (const NamespaceWish& wish : spec_.namespaces) ours.push_back(wish.fd);
     for (const auto* wish : {&spec_.root_fd, &spec_.cwd_fd})
       if (*wish) ours.push_back((*wish)->value);
