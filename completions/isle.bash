@@ -141,7 +141,7 @@ _isle_enter() {
     --workdir) return ;;
   esac
   if [[ $cur == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "--all -a --types -t --root -r --cwd -w --env -e --cgroup -c --label --user -u --uid --gid --workdir --explain --help -h" -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "--all -a --types -t --root -r --tools --cwd -w --env -e --cgroup -c --label --user -u --uid --gid --workdir --explain --help -h" -- "$cur")
   fi
 }
 

@@ -83,6 +83,7 @@ complete -c isle -n __fish_use_subcommand -a enter -d 'run a command in the name
 complete -c isle -n '__fish_seen_subcommand_from enter' -l all -s a -d 'all namespaces of the target that are not the caller\'s own already [default]'
 complete -c isle -n '__fish_seen_subcommand_from enter' -l types -s t -x -a 'cgroup ipc mount network pid time user uts' -d 'only namespaces of these types'
 complete -c isle -n '__fish_seen_subcommand_from enter' -l root -s r -d 'the target\'s root directory [default where mounts are entered]'
+complete -c isle -n '__fish_seen_subcommand_from enter' -l tools -d 'the host\'s tools, and the target\'s root on /mnt, or DIR: for images without a shell'
 complete -c isle -n '__fish_seen_subcommand_from enter' -l cwd -s w -d 'the target\'s working directory'
 complete -c isle -n '__fish_seen_subcommand_from enter' -l env -s e -d 'the target\'s environment, as it was when that started'
 complete -c isle -n '__fish_seen_subcommand_from enter' -l cgroup -s c -d 'the target\'s cgroup'

@@ -82,6 +82,8 @@ struct Bind {
   std::string source = {};
   /// ... or an open descriptor (O_PATH will do) of the caller's.
   int source_fd = -1;
+  /// `source_fd` is a detached tree (open_tree(2), fsmount(2)): itself attached, not a copy of it.
+  bool detached = false;
   bool recursive = true;
   MountAttributes attributes = {};
   Propagation propagation = Propagation::unchanged;
@@ -139,6 +141,12 @@ struct MakeFile {
   mode_t mode = 0644;
 };
 
+/// One write(2) of `text` to a file that is there: for file systems that take orders so, as
+/// binfmt_misc does in its "register".
+struct WriteFile {
+  std::string text = {};
+};
+
 /// A device node: bound from the host where mknod is refused (user namespaces). `optional`: left
 /// as it is where the name is taken.
 struct MakeDevice {
@@ -164,7 +172,7 @@ struct FsOperation {
   /// Path inside the new root; resolved in that root by the kernel when used.
   std::string destination = {};
   std::variant<Bind, FileSystem, Overlay, Dev, CoverProc, MakeDirectory, MakeSymlink, MakeFile,
-               MakeDevice, Remount, Mask>
+               WriteFile, MakeDevice, Remount, Mask>
       what = {};
   /// Passed over where the source (bwrap's -try) or the destination (masked paths) is missing.
   bool optional = false;

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,9 +48,18 @@ struct IdMaps {
 /// newuidmap; EINVAL overlapping or too many lines. Linux 3.8.
 [[nodiscard]] Status write_id_maps(pid_t pid, const IdMaps& maps);
 
+/// Whose a user namespace is: who has every capability in it from outside, as its maker.
+struct UserNamespaceOwner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
 /// A new user namespace with these maps, below the caller's, in which nobody is: for
-/// MountTree::idmap(), or to join. It lives as long as the handle. Errors: EPERM the machine forbids
-/// it; ENOSPC a limit; those of write_id_maps().
-[[nodiscard]] Result<Namespace> create_user_namespace(const IdMaps& maps);
+/// MountTree::idmap(), or to join. It lives as long as the handle. Made by the caller or, where
+/// `owner` is given, by a process that became that user, which takes CAP_SETUID and CAP_SETGID.
+/// Errors: EPERM the machine forbids it, or the caller may not become `owner`; ENOSPC a limit; those
+/// of write_id_maps().
+[[nodiscard]] Result<Namespace> create_user_namespace(
+    const IdMaps& maps, const std::optional<UserNamespaceOwner>& owner = {});
 
 }  // namespace isle

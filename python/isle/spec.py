@@ -28,6 +28,7 @@ __all__ = [
     "MakeDevice",
     "MakeDirectory",
     "MakeFile",
+    "WriteFile",
     "MakeSymlink",
     "Mask",
     "MountAttributes",
@@ -116,6 +117,7 @@ class Bind:
     uid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()
     gid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()
     idmap_recursive: bool = False
+    detached: bool = False
 
 
 @dataclass
@@ -169,6 +171,13 @@ class MakeFile:
 
 
 @dataclass
+class WriteFile:
+    """One write(2) of `text` to a file that is there."""
+
+    text: str
+
+
+@dataclass
 class MakeDevice:
     """A device node; `mode` is S_IFCHR, S_IFBLK or S_IFIFO with the permission bits."""
 
@@ -193,7 +202,7 @@ class Mask:
 
 
 Operation = Union[
-    Bind, FileSystem, Overlay, Dev, CoverProc, MakeDirectory, MakeSymlink, MakeFile, MakeDevice, Remount, Mask
+    Bind, FileSystem, Overlay, Dev, CoverProc, MakeDirectory, MakeSymlink, MakeFile, WriteFile, MakeDevice, Remount, Mask
 ]
 
 

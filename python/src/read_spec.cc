@@ -158,7 +158,8 @@ void fields(const Fields& f, MountAttributes& x) {
   f("recursive_set", x.recursive_set)("recursive_clear", x.recursive_clear);
 }
 void fields(const Fields& f, Bind& x) {
-  f("source", x.source)("source_fd", x.source_fd)("recursive", x.recursive);
+  f("source", x.source)("source_fd", x.source_fd)("detached", x.detached);
+  f("recursive", x.recursive);
   f("attributes", x.attributes)("propagation", x.propagation);
   f("propagation_recursive", x.propagation_recursive)("uid_mappings", x.uid_mappings);
   f("gid_mappings", x.gid_mappings)("idmap_recursive", x.idmap_recursive);
@@ -177,6 +178,7 @@ void fields(const Fields& f, MakeSymlink& x) { f("target", x.target); }
 void fields(const Fields& f, MakeFile& x) {
   f("source", x.source)("source_fd", x.source_fd)("mode", x.mode);
 }
+void fields(const Fields& f, WriteFile& x) { f("text", x.text); }
 void fields(const Fields& f, MakeDevice& x) {
   f("mode", x.mode)("major", x.major)("minor", x.minor)("uid", x.uid)("gid", x.gid);
 }
@@ -335,9 +337,9 @@ void read(const Place& at, MountAttributes& out) {
 /// The alternative that is called as the object's class is.
 template <class... T>
 void read(const Place& at, std::variant<T...>& out) {
-  constexpr std::array kNames = {"Bind",       "FileSystem",    "Overlay",     "Dev",
-                                 "CoverProc",  "MakeDirectory", "MakeSymlink", "MakeFile",
-                                 "MakeDevice", "Remount",       "Mask"};
+  constexpr std::array kNames = {"Bind",      "FileSystem",    "Overlay",     "Dev",
+                                 "CoverProc", "MakeDirectory", "MakeSymlink", "MakeFile",
+                                 "WriteFile", "MakeDevice",    "Remount",     "Mask"};
   static_assert(kNames.size() == sizeof...(T));
   const std::string name = type_name(at.object);
   size_t index = 0;

@@ -48,6 +48,14 @@ Status ask(EnterRequest& request, const Argument& argument) {
   return {};
 }
 
+Status tools(EnterRequest& request, const Argument& argument) {
+  if (argument.has_value && !argument.value.starts_with('/'))
+    return fail(0, "needs an absolute path");
+  request.tools = {
+      {argument.has_value ? std::string(argument.value) : "/mnt", request.origin(argument)}};
+  return {};
+}
+
 Status workdir(EnterRequest& request, const Argument& argument) {
   if (!argument.value.starts_with('/')) return fail(0, "needs an absolute path");
   request.spec.process.cwd = {{std::string(argument.value), request.origin(argument)}};
@@ -121,6 +129,18 @@ constexpr auto kOptions = std::to_array<Option>({
      .group = kWhat,
      .help = "the target's root directory [default where mounts are entered]",
      .apply = by<&ask<&EnterRequest::root>>},
+    {.name = "tools",
+     .takes = Takes::optional_value,
+     .metavar = "DIR",
+     .group = kWhat,
+     .help = "the host's tools, and the target's root on /mnt, or DIR: for images without a shell",
+     .more = "The command gets a mount namespace of its own: the caller's tree, read-only, with a "
+             "private /tmp and, where the pid namespace is entered, that one's /proc. The "
+             "target's tree is shown on DIR, which must exist, and is where the command starts. "
+             "All other namespaces are entered; the target sees no mount of this. Who is "
+             "privileged in the target can reach what the command can.",
+     .completes = "@directory",
+     .apply = by<&tools>},
     {.name = "cwd",
      .letter = 'w',
      .group = kWhat,

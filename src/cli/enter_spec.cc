@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <linux/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <charconv>
 
+#include "isle/in.h"
+#include "isle/mount.h"
 #include "linux_utils/target.h"
 
 namespace isle::cli {
@@ -92,7 +95,79 @@ Status enter_process(EnterRequest& request, const Caller& caller, EnterTarget& t
   return first ? add_owner(request, caller, *first, from) : Status{};
 }
 
+/// The target's mounts, from `directory` of its root down, as a tree that nobody has attached. Made by
+/// somebody who is in its mount namespace: the kernel copies no mount of another one.
+Result<Fd> tree_of(const EnterTarget& target, const Caller& caller, std::string_view directory) {
+  const std::string path = fmt::format("/proc/{}/root{}", target.pid, directory);
+  const Fd root(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return fail(errno, fmt::format("open {}", path));
+  auto mounts = Namespace::of_process(target.pid, NamespaceType::mount);
+  if (!mounts) return std::unexpected(std::move(mounts.error()));
+  std::vector<Namespace> there;
+  if (!caller.has_capability(CAP_SYS_ADMIN)) {
+    auto owner = mounts->owner();
+    if (!owner) return std::unexpected(std::move(owner.error()));
+    there.push_back(std::move(*owner));
+  }
+  there.push_back(std::move(*mounts));
+  return in(there, [&]() -> Result<Fd> {
+    auto cloned = MountTree::clone(root.borrow());
+    if (!cloned) return std::unexpected(std::move(cloned.error()));
+    return std::move(*cloned).release();
+  });
+}
+
+/// The host's tree as the target's other namespaces see it: a mount namespace that neither has.
+Status tools(EnterRequest& request, const Caller& caller, const EnterTarget& target,
+             const Asked<std::string>& wish) {
+  Spec& spec = request.spec;
+  const Origin from = wish.from;
+  if (request.root)
+    return asked_by(request, request.root->from, {.what = "--tools has a root of its own"});
+  const auto bound = [&](std::string_view directory) -> Result<Bind> {
+    auto tree = tree_of(target, caller, directory);
+    if (!tree) return asked_by(request, from, std::move(tree.error()));
+    request.held.push_back(std::move(*tree));
+    return Bind{.source_fd = request.held.back().get(),
+                .detached = true,
+                .propagation = Propagation::private_,
+                .propagation_recursive = true};
+  };
+  const auto tree = bound("");
+  if (!tree) return std::unexpected(tree.error());
+  std::erase_if(spec.namespaces,
+                [](const NamespaceWish& other) { return other.type == NamespaceType::mount; });
+  spec.namespaces.push_back({.type = NamespaceType::mount, .from = from});
+
+  const auto add = [&](std::string_view destination, auto what) {
+    spec.mounts.push_back(
+        {.destination = std::string(destination), .what = std::move(what), .from = from});
+  };
+  add("/", Remount{.attributes = {.recursive_set = MOUNT_ATTR_RDONLY}});
+  add("/tmp", FileSystem{.type = "tmpfs",
+                         .source = "tmpfs",
+                         .options = {{"mode", "1777"}},
+                         .attributes = {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV}});
+  if (joins(request, NamespaceType::pid) && !caller.has_capability(CAP_SYS_ADMIN)) {
+    // Its pid namespace may be that of a user namespace around the target's, who may mount no proc.
+    const auto proc = bound("/proc");
+    if (!proc) return std::unexpected(proc.error());
+    add("/proc", *proc);
+  } else if (joins(request, NamespaceType::pid)) {
+    add("/proc", FileSystem{.type = "proc",
+                            .source = "proc",
+                            .attributes = {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                                  MOUNT_ATTR_NOEXEC}});
+  }
+  add(wish.value, *tree);
+  if (!request.cwd && !spec.process.cwd) spec.process.cwd = {{wish.value, from}};
+  return {};
+}
+
 Status directories(EnterRequest& request, const Caller& caller, const EnterTarget& target) {
+  if (request.tools) {
+    if (Status status = tools(request, caller, target, *request.tools); !status) return status;
+  }
   Spec& spec = request.spec;
   const std::string proc = fmt::format("/proc/{}/", target.pid);
   const bool can_chroot =
@@ -100,7 +175,7 @@ Status directories(EnterRequest& request, const Caller& caller, const EnterTarge
   if (request.root) {
     if (Status status = hold(request, proc + "root", request.root->from, spec.root_fd); !status)
       return status;
-  } else if (joins(request, NamespaceType::mount) && can_chroot) {
+  } else if (joins(request, NamespaceType::mount) && can_chroot && !request.tools) {
     (void)hold(request, proc + "root", request.target_from, spec.root_fd);
   }
   if (request.cwd) return hold(request, proc + "cwd", request.cwd->from, spec.cwd_fd);
@@ -218,7 +293,7 @@ void command_line(EnterRequest& request, const Caller& caller, std::span<char* c
     return;
   }
   args.value = {"/bin/sh"};
-  if (joins(request, NamespaceType::mount)) return;
+  if (joins(request, NamespaceType::mount) && !request.tools) return;
   if (const auto shell = caller.variable("SHELL"); shell && !shell->empty()) {
     args.value = {std::string(*shell)};
     args.from = request.spec.add_origin("the environment's SHELL");
@@ -238,6 +313,8 @@ Status complete_enter(EnterRequest& request, const Caller& caller, std::span<cha
         return asked_by(request, (*wish)->from,
                         {.what = "a namespace has none of that: name a process"});
     }
+    if (request.tools)
+      return asked_by(request, request.tools->from, {.what = "--tools is for a process"});
     if (Status status = enter_one(request, caller, *target); !status) return status;
   } else {
     if (Status status = enter_process(request, caller, *target); !status) return status;

@@ -21,6 +21,7 @@ struct EnterRequest {
   NamespaceSet types;  ///< None: all.
   Origin types_from = 0;
   Wish<bool> root, cwd, env, cgroup, label;
+  Wish<std::string> tools;  ///< Where the target's root is shown among the host's tools.
   bool follow = false;
   bool keep_ids = false;
   Origin user_from = 0;

@@ -41,7 +41,7 @@ constexpr auto kNames = std::to_array<option>({
     {"setgid", required_argument, nullptr, 'G'},
     {"root", optional_argument, nullptr, 'r'},
     {"wd", optional_argument, nullptr, 'w'},
-    {"wdns", required_argument, nullptr, 'W'},
+    {"wdns", optional_argument, nullptr, 'W'},
     {"env", no_argument, nullptr, 'e'},
     {"no-fork", no_argument, nullptr, 'F'},
     {"join-cgroup", no_argument, nullptr, 'c'},
@@ -223,6 +223,7 @@ Status Parser::take_process(int value) {
       directory_ = place;
       return {};
     case 'W':
+      if (!reader_.has_argument()) return {};  // -W takes one, --wdns may
       spec.process.cwd = {{absolute(reader_.argument(), "/"), from}};
       return {};
     case 'e':

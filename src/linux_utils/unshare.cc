@@ -12,6 +12,7 @@
 #include "isle/host.h"
 #include "isle/names.h"
 #include "isle/namespace.h"
+#include "isle/user_namespace.h"
 #include "linux_utils/id_ranges.h"
 
 namespace isle::linux_utils {
@@ -122,8 +123,10 @@ class Parser {
   void want(NamespaceType type, Origin from);
   Status settle();
   Status settle_maps();
+  Status settle_owner();
   Result<IdMap> lines_of(const Mapping& mapping, bool groups, const Host& host, uint32_t own) const;
   Status settle_mounts();
+  Status mount_on(const char* type, const Asked<std::string>& where);
   void settle_environment();
   [[nodiscard]] std::string inside(const std::string& path) const;
 
@@ -134,6 +137,7 @@ class Parser {
   Mapping groups_;
   std::optional<Asked<std::string>> proc_;
   std::optional<Asked<std::string>> binfmt_;
+  Wish<UserNamespaceOwner> owner_;
   std::vector<Asked<std::string>> interpreters_;
   std::optional<Asked<std::string>> directory_;
   bool keep_capabilities_ = false;
@@ -252,9 +256,18 @@ Status Parser::take_map(int value) {
         mapping->from = from;
       }
       return {};
-    case kOwner:
-      return fail(ENOSYS, "--owner: isle makes a user namespace for its caller only",
-                  "setpriv --reuid UID --regid GID unshare ... makes one as that user");
+    case kOwner: {
+      const std::string text = reader_.argument();
+      const size_t colon = text.find(':');
+      if (colon == std::string::npos) return fail(0, fmt::format("\"{}\" is no UID:GID", text));
+      const auto uid = parse_id(text.substr(0, colon), "uid");
+      if (!uid) return std::unexpected(uid.error());
+      const auto gid = parse_id(text.substr(colon + 1), "gid");
+      if (!gid) return std::unexpected(gid.error());
+      want(NamespaceType::user, from);
+      owner_ = {{{.uid = *uid, .gid = *gid}, from}};
+      return {};
+    }
     case kSetgroups:
       if (reader_.argument() != "allow" && reader_.argument() != "deny")
         return fail(0, fmt::format("unsupported --setgroups argument '{}'", reader_.argument()));
@@ -368,20 +381,28 @@ std::string Parser::inside(const std::string& path) const {
 
 Status Parser::settle_mounts() {
   Spec& spec = command_.spec;
-  if (binfmt_)
-    return std::unexpected(Error{.code = ENOSYS,
-                                 .what = "--mount-binfmt: isle has no wish for binfmt_misc yet",
-                                 .asked_by = spec.origins[binfmt_->from]});
-  if (!proc_) return {};
-  const std::string path = inside(proc_->value);
+  if (proc_)
+    if (Status status = mount_on("proc", *proc_); !status) return status;
+  if (!binfmt_) return {};
+  if (Status status = mount_on("binfmt_misc", *binfmt_); !status) return status;
+  for (Asked<std::string>& interpreter : interpreters_)
+    spec.mounts.push_back({.destination = inside(binfmt_->value) + "/register",
+                           .what = WriteFile{std::move(interpreter.value)},
+                           .from = interpreter.from});
+  return {};
+}
+
+/// On a directory that is there: none is made.
+Status Parser::mount_on(const char* type, const Asked<std::string>& where) {
+  const std::string path = inside(where.value);
   if (::access(path.c_str(), F_OK) != 0)
     return std::unexpected(Error{.code = errno,
-                                 .what = fmt::format("mount proc on \"{}\"", path),
-                                 .asked_by = spec.origins[proc_->from]});
-  FileSystem proc{.type = "proc", .source = "proc"};
-  proc.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-  proc.propagation = Propagation::private_;
-  spec.mounts.push_back({.destination = path, .what = std::move(proc), .from = proc_->from});
+                                 .what = fmt::format("mount {} on \"{}\"", type, path),
+                                 .asked_by = command_.spec.origins[where.from]});
+  FileSystem fs{.type = type, .source = type};
+  fs.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+  fs.propagation = Propagation::private_;
+  command_.spec.mounts.push_back({.destination = path, .what = std::move(fs), .from = where.from});
   return {};
 }
 
@@ -444,6 +465,29 @@ Status Parser::settle_maps() {
   return {};
 }
 
+/// Another's user namespace is made by somebody who is that user, and joined.
+Status Parser::settle_owner() {
+  if (!owner_) return {};
+  Spec& spec = command_.spec;
+  const auto lines = [](Wish<IdMap>& wish) { return wish ? std::move(wish->value) : IdMap{}; };
+  const IdMaps maps{.uids = lines(spec.uid_mappings),
+                    .gids = lines(spec.gid_mappings),
+                    .setgroups = !spec.allow_setgroups || spec.allow_setgroups->value};
+  auto made = create_user_namespace(maps, owner_->value);
+  if (!made) {
+    made.error().asked_by = spec.origins[owner_->from];
+    return std::unexpected(std::move(made.error()));
+  }
+  spec.uid_mappings.reset();
+  spec.gid_mappings.reset();
+  spec.allow_setgroups.reset();
+  spec.leave_uids_unmapped = spec.leave_gids_unmapped = false;
+  command_.held.push_back(std::move(*made).release());
+  for (NamespaceWish& wish : spec.namespaces)
+    if (wish.type == NamespaceType::user) wish.fd = command_.held.back().get();
+  return {};
+}
+
 void Parser::settle_environment() {
   if (!clear_environment_) return;
   std::vector<std::string> entries;
@@ -462,12 +506,14 @@ Status Parser::settle() {
   if (!spec.time_offsets.empty() && !spec.creates(NamespaceType::time))
     return fail(0, "options --monotonic and --boottime require unsharing of a time namespace (-T)");
   if (Status status = settle_maps(); !status) return status;
+  const bool new_user = spec.creates(NamespaceType::user);
+  if (Status status = settle_owner(); !status) return status;
   if (Status status = settle_mounts(); !status) return status;
   settle_environment();
   if (directory_) process.cwd = {{absolute(directory_->value, here_.cwd), directory_->from}};
   if (spec.creates(NamespaceType::mount) && !spec.mount_propagation)
     spec.mount_propagation = {{Propagation::private_, 0}};
-  if (keep_capabilities_ && spec.creates(NamespaceType::user)) {
+  if (keep_capabilities_ && new_user) {
     const uint64_t all = all_capabilities();
     process.capabilities = Asked<Capabilities>{.value = {.bounding = all,
                                                          .effective = all,
@@ -479,7 +525,8 @@ Status Parser::settle() {
     if (wish.type == NamespaceType::pid) wish.for_children = !command_.forks;
   command_.ignores_signals = command_.forks;
   // Maps of more than the own id, and keeping, need a process that stays outside.
-  const bool needs_other = users_.has_ranges() || groups_.has_ranges() || !spec.keep.empty();
+  const bool needs_other =
+      (!owner_ && (users_.has_ranges() || groups_.has_ranges())) || !spec.keep.empty();
   process.in_place.value = !command_.forks && !needs_other;
   set_command(spec, reader_, here_);
   return {};

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,30 +208,56 @@ Status write_id_maps(pid_t pid, const IdMaps& maps) {
   return write_map(pid, maps.gids, gids);
 }
 
-Result<Namespace> create_user_namespace(const IdMaps& maps) {
+namespace {
+
+/// The child's part: 0 or -errno goes out, and it stays until the other side closes.
+[[noreturn]] void live_in_user_namespace(int socket, const UserNamespaceOwner* owner) noexcept {
+  int result = 0;
+  if (owner != nullptr) {
+    result = sys::setresgid(owner->gid, owner->gid, owner->gid);
+    if (result == 0) result = sys::setresuid(owner->uid, owner->uid, owner->uid);
+    if (result == 0) result = sys::unshare(sys::CloneFlags::newuser);
+  }
+  sys::write(socket, &result, sizeof result);
+  char byte = 0;
+  sys::read(socket, &byte, 1);
+  sys::exit_group(0);
+}
+
+}  // namespace
+
+Result<Namespace> create_user_namespace(const IdMaps& maps,
+                                        const std::optional<UserNamespaceOwner>& owner) {
   constexpr std::string_view kWhat = "make a user namespace";
   int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) < 0) return fail(errno, std::string(kWhat));
-  const Fd read_end(fds[0]);
-  Fd write_end(fds[1]);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+    return fail(errno, std::string(kWhat));
+  Fd ours(fds[0]);
+  Fd theirs(fds[1]);
   int pidfd = -1;
   sys::clone_args args;
-  args.flags = sys::bits(sys::CloneFlags::newuser | sys::CloneFlags::pidfd);
+  args.flags = sys::bits(sys::CloneFlags::pidfd);
+  if (!owner) args.flags |= sys::bits(sys::CloneFlags::newuser);
   args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  // It makes system calls only: the caller may have threads. It ends when the pipe does.
+  // It makes system calls only: the caller may have threads.
   const int pid = sys::clone3(&args);
   if (pid < 0) return fail(-pid, std::string(kWhat), ns::unshare_hint({NamespaceType::user}, -pid));
   if (pid == 0) {
-    sys::close(write_end.get());
-    char byte = 0;
-    sys::read(read_end.get(), &byte, 1);
-    sys::exit_group(0);
+    sys::close(ours.get());
+    live_in_user_namespace(theirs.get(), owner ? &*owner : nullptr);
   }
   const Fd closer(pidfd);
-  Status written = write_id_maps(pid, maps);
-  Result<Namespace> made = written ? Namespace::of_pidfd(closer.borrow(), NamespaceType::user)
-                                   : Result<Namespace>(std::unexpected(written.error()));
-  write_end.reset();
+  theirs.reset();
+  int result = -ECHILD;
+  sys::read(ours.get(), &result, sizeof result);
+  Status ready =
+      result < 0 && owner
+          ? Status(fail(-result, std::string(kWhat) + " of uid " + std::to_string(owner->uid),
+                        result == -EPERM ? "it takes CAP_SETUID and CAP_SETGID" : ""))
+          : write_id_maps(pid, maps);
+  Result<Namespace> made = ready ? Namespace::of_pidfd(closer.borrow(), NamespaceType::user)
+                                 : Result<Namespace>(std::unexpected(ready.error()));
+  ours.reset();
   sys::siginfo info;
   while (sys::waitid(sys::WaitId::pidfd, pidfd, &info,
                      sys::WaitFlags::exited | sys::WaitFlags::all) == -EINTR) {

@@ -112,6 +112,7 @@ class Compiler {
   Status apply(const FsOperation& op, const MakeDirectory& make);
   Status apply(const FsOperation& op, const MakeSymlink& make);
   Status apply(const FsOperation& op, const MakeFile& make);
+  Status apply(const FsOperation& op, const WriteFile& write);
   Status apply(const FsOperation& op, const MakeDevice& make);
   Status apply(const FsOperation& op, const Remount& remount);
   Status apply(const FsOperation& op, const Mask& mask);

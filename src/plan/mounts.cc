@@ -127,10 +127,14 @@ Status Compiler::idmapped_binds() {
   return {};
 }
 
-/// A detached copy of what is to be bound.
+/// A detached copy of what is to be bound, or what is detached already.
 void Compiler::bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor) {
   auto flags = kClone;
   if (bind.recursive) flags |= sys::OpenTree::recursive;
+  if (bind.detached) {
+    b_.add(actor, Op::use_fd, op.from, {static_cast<uint64_t>(bind.source_fd), tree});
+    return;
+  }
   if (bind.source_fd < 0) {
     b_.add(actor, Op::open_tree, op.from,
            {kNone, text(host_path(bind.source)), sys::bits(flags), tree});
@@ -328,6 +332,11 @@ Status Compiler::apply(const FsOperation& op, const MakeFile& make) {
   }
   init(Op::copy_in, op.from, {source, root_, text(op.destination), make.mode});
   b_.release(source);
+  return {};
+}
+
+Status Compiler::apply(const FsOperation& op, const WriteFile& write) {
+  init(Op::write_in, op.from, {root_, text(op.destination), text(write.text)});
   return {};
 }
 

@@ -62,6 +62,7 @@ bool Compiler::in_place() const {
                   std::holds_alternative<Bind>(op.what) ||
                   std::holds_alternative<Overlay>(op.what) ||
                   std::holds_alternative<MakeFile>(op.what) ||
+                  std::holds_alternative<WriteFile>(op.what) ||
                   std::holds_alternative<MakeDevice>(op.what) ||
                   std::holds_alternative<Mask>(op.what);
          });

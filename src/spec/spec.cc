@@ -189,6 +189,8 @@ void check_mounts(const Spec& spec, Complaints& bad) {
     if (const auto* bind = std::get_if<Bind>(&op.what)) {
       check_lines(bind->uid_mappings, "uid", op.from, bad);
       check_lines(bind->gid_mappings, "gid", op.from, bad);
+      if (bind->detached && bind->source_fd < 0)
+        bad.add(op.from, "bind: only a descriptor can be of a detached tree");
     } else if (const auto* overlay = std::get_if<Overlay>(&op.what)) {
       if (overlay->lower.empty()) bad.add(op.from, "overlay: has no lower layer");
       if (overlay->upper.empty() != overlay->work.empty())
@@ -229,6 +231,7 @@ class NulCheck {
     if (const auto* overlay = std::get_if<Overlay>(&op.what)) (*this)(*overlay, op.from);
     if (const auto* link = std::get_if<MakeSymlink>(&op.what)) (*this)(link->target, op.from);
     if (const auto* file = std::get_if<MakeFile>(&op.what)) (*this)(file->source, op.from);
+    if (const auto* write = std::get_if<WriteFile>(&op.what)) (*this)(write->text, op.from);
     if (const auto* fs = std::get_if<FileSystem>(&op.what)) {
       (*this)(fs->type, op.from);
       (*this)(fs->source, op.from);

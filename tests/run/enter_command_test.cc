@@ -77,6 +77,38 @@ TEST_F(EnterCommand, WhatIsOfTheTarget) {
   EXPECT_EQ(enter({pid, "--user", "follow", "id", "-u"}), "0\n");
 }
 
+// The target has changed its root to a directory without any program.
+TEST_F(EnterCommand, ToolsOfTheHostForATargetWithoutAny) {
+  const std::string chroots =
+      "import os, sys, time\n"
+      "os.system('mount -t tmpfs none /mnt && mkdir /mnt/proc && touch /mnt/theirs')\n"
+      "os.system(sys.argv[3].replace('$$', str(os.getpid())).replace('exec sleep 60', ''))\n"
+      "os.chroot('/mnt')\n"
+      "time.sleep(60)\n";
+  const std::string pid = start({test::isle_binary(), "unshare", "-n", "user,mount,net", "-r", "--",
+                                 "python3", "-c", chroots});
+  EXPECT_EQ(enter({pid, "--tools", "sh", "-c", "pwd; ls; readlink /proc/self/ns/net"}),
+            "/mnt\nproc\ntheirs\n" + links_.substr(links_.rfind("net:")));
+}
+
+TEST_F(EnterCommand, ToolsAreSeenByTheCommandOnly) {
+  const std::string pid = start({test::isle_binary(), "unshare", "-n", "user,mount,net,uts", "-r"});
+  const std::string mounts = "/proc/" + pid + "/mountinfo";
+  const std::string before = test::read_file(mounts);
+  // Its own mount namespace, read-only but for /tmp and the target's tree; the target's is as before.
+  const std::string seen = enter({pid, "--tools=/opt", "--", "sh", "-c",
+                                  "readlink /proc/self/ns/mnt; touch /tmp/made && echo made; touch "
+                                  "/made 2>/dev/null || echo read-only; test -e /opt/etc/passwd && "
+                                  "echo theirs; cat " +
+                                      mounts});
+  EXPECT_TRUE(seen.ends_with("made\nread-only\ntheirs\n" + before)) << seen;
+  EXPECT_EQ(links_.find(seen.substr(0, seen.find('\n'))), std::string::npos) << seen;
+  EXPECT_EQ(test::read_file(mounts), before);
+  EXPECT_EQ(enter({pid, "--tools=opt"}).find("status 125: isle: --tools: needs an absolute path"),
+            0U);
+  EXPECT_EQ(enter({pid, "--tools", "--root"}).find("status 125: isle: --tools has a root"), 0U);
+}
+
 TEST_F(EnterCommand, Statuses) {
   const std::string self = start({test::isle_binary(), "unshare", "-n", "user", "-r"});
   EXPECT_EQ(enter({self, "sh", "-c", "exit 3"}), "status 3: ");

@@ -66,6 +66,36 @@ TEST_F(UnshareCommand, Statuses) {
   EXPECT_EQ(as_user({"unshare", "-n", "nosuch", "true"}).exit_code, 125);
 }
 
+// util-linux 2.42's options that the util-linux beside us has not.
+TEST_F(UnshareCommand, AUserNamespaceOfAnother) {
+  ISLE_REQUIRE("root");
+  const std::string unshare = test::isle_binary("isle-unshare");
+  const CommandResult made = test::run_command(
+      {unshare, "--owner", "54321:54322", "--map-users", "0:0:1", "--map-users", "1:54321:1",
+       "python3", "-c",
+       "import fcntl, os, struct; ns = os.open('/proc/self/ns/user', 0); owner = bytearray(4); "
+       "fcntl.ioctl(ns, 0xb704, owner); print(os.getuid(), struct.unpack('I', owner)[0])"});
+  EXPECT_EQ(made.out, "0 1\n") << made;  // 54321 is 1 inside
+  CommandOptions how;
+  how.identity = test::unprivileged();
+  const CommandResult refused = test::run_command({unshare, "--owner", "1:1", "true"}, how);
+  EXPECT_NE(refused.err.find("it takes CAP_SETUID and CAP_SETGID"), std::string::npos) << refused;
+  EXPECT_EQ(test::run_command({unshare, "--owner", "1", "true"}).exit_code, 1);
+}
+
+TEST_F(UnshareCommand, BinfmtOfItsOwn) {
+  ISLE_REQUIRE("kernel:6.7");
+  if (test::read_file("/proc/filesystems").find("binfmt_misc") == std::string::npos)
+    GTEST_SKIP() << "no binfmt_misc in this kernel";
+  CommandOptions how;
+  how.identity = test::unprivileged();
+  const CommandResult made =
+      test::run_command({test::isle_binary("isle-unshare"), "-r", "-l",
+                         ":isle:E::isle::/bin/echo:", "cat", "/proc/sys/fs/binfmt_misc/isle"},
+                        how);
+  EXPECT_TRUE(made.out.starts_with("enabled\ninterpreter /bin/echo\n")) << made;
+}
+
 TEST_F(UnshareCommand, Explain) {
   const CommandResult plan = as_user({"unshare", "-n", "user,net", "-r", "--explain", "true"});
   EXPECT_TRUE(plan.ok()) << plan;

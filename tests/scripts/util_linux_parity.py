@@ -82,7 +82,7 @@ def nsenter_lines():
     yield from ([*words.split(), *P] for words in (
         "-a -t TARGET", "-a -t USER", "--all --target TARGET", "-a -t USER --preserve-credentials", "-t TARGET -muinpCT", "-t USER -Umun",
         "-t USER -Un -S 0 -G 0", "-t USER -Un -S 5", "-t TARGET -n -S 5", "-t TARGET -n -G 5", "-t TARGET -n -S 5 -G 6", "-t TARGET -r", "-t TARGET -w",
-        "-t TARGET -rw", "-t TARGET -m -r -w", "-r/", "-w/usr", "-w/usr -r/", "-t TARGET -m -W /usr", "-t TARGET -m --wdns=/usr", "-t TARGET -p -F",
+        "-t TARGET -rw", "-t TARGET -m -r -w", "-r/", "-w/usr", "-w/usr -r/", "-t TARGET -m -W /usr", "-t TARGET -m --wdns=/usr", "-t TARGET -m --wdns", "-t TARGET -p -F",
         "-t TARGET -pm -F", "-t TARGET -pm", "-t TARGET -a -m/proc/TARGET/ns/mnt", "--net=/proc/TARGET/ns/net --uts=/proc/TARGET/ns/uts", "", "-t TARGET",
         "-t USER -U --preserve-credentials -r", "-t TARGET -n -e", "-F", "-t TARGET -n -F",
     ))

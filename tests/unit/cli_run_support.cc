@@ -75,6 +75,9 @@ struct Text {
     return fmt::format("file {} {:o} from {}", destination, make.mode,
                        make.source_fd >= 0 ? fmt::format("fd:{}", make.source_fd) : make.source);
   }
+  std::string operator()(const WriteFile& write) const {
+    return fmt::format("write {} {}", destination, write.text);
+  }
   std::string operator()(const MakeDevice&) const { return "device " + destination; }
   std::string operator()(const Remount&) const { return "remount " + destination; }
   std::string operator()(const Mask&) const { return "mask " + destination; }
