@@ -22,6 +22,7 @@ Bundle::Bundle() {
                            "grep", "readlink", "touch"})
     fs::create_symlink("busybox", rootfs("/bin/") + name);
   config = oci::Json::parse(oci::default_config(false, 0, 0));
+  config["ociVersion"] = "1.0.2";  // what all runtimes take
   config["process"]["terminal"] = false;
   config["process"].erase("rlimits");
 }
