@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <map>
 #include <optional>
 
@@ -78,17 +77,6 @@ CgroupPaths cgroups_of(pid_t pid) {
   return paths;
 }
 
-/// On v1 such a process shows "/" wherever it is looked at from (kernel: proc_cgroup_show()).
-bool is_ending(pid_t pid) {
-  constexpr unsigned long kExiting = 4;  // PF_EXITING, proc_pid_stat(5): flags
-  constexpr size_t kFlags = 6;           // counted from behind the name
-  const auto text = sys::read_text("/proc/" + std::to_string(pid) + "/stat");
-  if (!text) return true;
-  const auto fields = sys::words(std::string_view(*text).substr(text->rfind(')') + 1));
-  return fields.size() <= kFlags ||
-         (std::strtoul(fields[kFlags].c_str(), nullptr, 10) & kExiting) != 0;
-}
-
 /// "/a" of "/a/b", which is "/b" inside; nothing where it is outside ("/../c").
 std::optional<std::string> without_tail(const std::string& outside, const std::string& inside) {
   if (inside == "/") return outside;
@@ -134,7 +122,6 @@ Result<std::vector<CgroupRoot>> cgroup_roots(const Namespace& cgroup_namespace) 
   std::map<std::string, Candidate> candidates;
   for (const auto& [pid, paths_inside] : *inside) {
     const CgroupPaths paths_outside = cgroups_of(pid);
-    if (is_ending(pid)) continue;
     for (const auto& [hierarchy, path] : paths_inside) {
       Candidate& candidate = candidates[hierarchy];
       candidate.others_are_outside |= path.starts_with("/..");
