@@ -206,9 +206,12 @@ void Compiler::names() {
 
 void Compiler::write_sysctl() {
   for (const auto& [key, value] : spec_.sysctl) {
+    // As sysctl(8): where a slash comes first it separates, and a dot is of a name.
+    const size_t first = key.find_first_of("./");
+    const bool by_slash = first != std::string::npos && key[first] == '/';
     std::string path = "sys/" + key;
     for (char& c : path)
-      if (c == '.') c = '/';
+      if (!by_slash && (c == '.' || c == '/')) c = c == '.' ? '/' : '.';
     write_proc(value.from, path, value.value);
   }
 }
