@@ -93,8 +93,10 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
     container.spec.process.session_keyring = {.value = "_ses." + with.id,
                                               .from = container.spec.process.args.from};
   read_linux(config, container.spec);
-  if (const auto linux_node = config.get("linux"))
+  if (const auto linux_node = config.get("linux")) {
+    container.net_devices = read_net_devices(*linux_node, container.spec);
     container.seccomp = read_seccomp(*linux_node, container.spec);
+  }
   read_mounts(config, with, container.spec);
   read_resources(config, with, container);
   if (const auto annotations = config.get("annotations")) {

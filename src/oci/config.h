@@ -43,8 +43,17 @@ struct Hooks {
   std::vector<Hook> poststop;                  ///< By who deletes.
 };
 
+/// An entry of linux.netDevices.
+struct NetDevice {
+  std::string name;      ///< Of the host ...
+  std::string new_name;  ///< ... and in the container.
+  std::string asked_by;
+  Origin from = 0;
+};
+
 struct Container {
   Spec spec;
+  std::vector<NetDevice> net_devices;
   Hooks hooks;
   std::optional<Filter> seccomp;
   std::string version;  ///< ociVersion
@@ -86,6 +95,7 @@ void read_devices(const Node& config, Spec& spec);
 /// `spec` gets their origins; none: nobody asks for them.
 Hooks read_hooks(const Node& config, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
+std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
 std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);
 void read_resources(const Node& config, const Circumstances& with, Container& container);
 

@@ -117,6 +117,14 @@ void read_sysctl(const Node& linux_node, Spec& spec) {
   }
 }
 
+/// IFNAMSIZ, without the NUL.
+constexpr size_t kLongestDeviceName = 15;
+
+bool is_device_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestDeviceName && name != "." && name != ".." &&
+         std::ranges::none_of(name, [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
+}
+
 void read_personality(const Node& linux_node, Spec& spec) {
   const auto node = linux_node.get("personality");
   if (!node || !node->filled()) return;
@@ -133,6 +141,26 @@ void read_personality(const Node& linux_node, Spec& spec) {
 
 }  // namespace
 
+std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec) {
+  std::vector<NetDevice> devices;
+  const auto node = linux_node.get("netDevices");
+  if (!node || !node->filled()) return devices;
+  if (spec.find(NamespaceType::network) == nullptr)
+    node->refuse("devices are moved into the container's network namespace, and it has none");
+  for (const auto& [name, value] : node->members()) {
+    const auto given = value.get("name");
+    NetDevice device{.name = name,
+                     .new_name = given && given->filled() ? given->text() : name,
+                     .asked_by = value.where(),
+                     .from = spec.add_origin(value.where())};
+    if (!is_device_name(name)) value.expected("the name of a network device as its key");
+    if (given && given->filled() && !is_device_name(device.new_name))
+      given->expected("the name of a network device");
+    devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
 void read_linux(const Node& config, Spec& spec) {
   const auto node = config.get("linux");
   if (!node) return;
@@ -143,7 +171,7 @@ void read_linux(const Node& config, Spec& spec) {
   read_sysctl(*node, spec);
   read_personality(*node, spec);
   read_memory_policy(*node, spec);
-  for (const char* key : {"netDevices", "intelRdt"}) {
+  for (const char* key : {"intelRdt"}) {
     const auto later = node->get(key);
     if (later && later->filled())
       later->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));

@@ -111,6 +111,21 @@ void label(const std::string& text, const Circumstances& with, FileSystem& fs) {
     fs.options.emplace_back("context", text);
 }
 
+std::string_view without_slashes(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  return path;
+}
+
+/// What stands at /proc is believed by much that runs inside (CVE-2019-16884).
+void check_proc(const Node& mount, const FsOperation& operation) {
+  if (without_slashes(operation.destination) != "/proc") return;
+  const auto* fs = std::get_if<FileSystem>(&operation.what);
+  const auto* bind = std::get_if<Bind>(&operation.what);
+  if ((fs != nullptr && fs->type != "proc") ||
+      (bind != nullptr && bind->source != "/proc" && !bind->source.starts_with("/proc/")))
+    mount.refuse("nothing but a proc file system can be mounted on /proc");
+}
+
 void read_mount(const Node& mount, const Circumstances& with, const std::string& config_label,
                 Spec& spec) {
   const auto destination = mount.require("destination");
@@ -145,6 +160,7 @@ void read_mount(const Node& mount, const Circumstances& with, const std::string&
                                 .copy_up = options.copy_up};
     label(config_label, with, std::get<FileSystem>(operation.what));
   }
+  check_proc(mount, operation);
   spec.mounts.push_back(std::move(operation));
 }
 

@@ -17,6 +17,7 @@
 #include "isle/run.h"
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
+#include "oci_cli/net_devices.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -111,6 +112,17 @@ Plan plan_of(const std::string& bytes) {
   return Plan(std::vector<std::byte>(begin, begin + bytes.size()));
 }
 
+/// Hooks that run inside become the plan's; for the others it stops and asks.
+void take_hooks(const oci::Container& container, const oci::State& state, Spec& spec) {
+  const oci::Hooks& hooks = container.hooks;
+  if (!container.net_devices.empty())
+    spec.calls_back = {.value = true, .from = container.net_devices.front().from};
+  spec.create_hooks = told(hooks.create_container, public_state(state, oci::Phase::creating));
+  spec.start_hooks = told(hooks.start_container, public_state(state, oci::Phase::created));
+  for (const auto* list : {&hooks.prestart, &hooks.create_runtime})
+    if (!list->empty()) spec.calls_back = {.value = true, .from = list->front().from};
+}
+
 /// What create and run have in common, up to a process that waits or runs.
 struct Made {
   oci::Directory directory;
@@ -164,7 +176,7 @@ class Maker {
       return fail_with(status.error());
     prepared_.host = probe_host(spec);
     oci::State state = new_state(prepared_, call_.id());
-    take_hooks(state);
+    take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
     if (!plan) return fail_with(plan.error());
     for (const auto& [file, bytes] :
@@ -204,20 +216,12 @@ class Maker {
     return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process)};
   }
 
-  /// Hooks that run inside become the plan's; for the others it stops and asks.
-  void take_hooks(const oci::State& state) {
-    const oci::Hooks& hooks = prepared_.container.hooks;
-    Spec& spec = prepared_.container.spec;
-    spec.create_hooks = told(hooks.create_container, public_state(state, oci::Phase::creating));
-    spec.start_hooks = told(hooks.start_container, public_state(state, oci::Phase::created));
-    for (const auto* list : {&hooks.prestart, &hooks.create_runtime})
-      if (!list->empty()) spec.calls_back = {.value = true, .from = list->front().from};
-  }
-
   Status on_call(const oci::State& state, CallPoint point, BorrowedFd listener) {
     const oci::Json creating = public_state(state, oci::Phase::creating);
     if (point == CallPoint::listening)
       return hand_listener_over(*prepared_.container.seccomp, listener, state.host_pid, creating);
+    if (Status status = move_net_devices(prepared_.container.net_devices, state.host_pid); !status)
+      return status;
     // To a prestart hook the container was created, and is about to start: so it was defined.
     const oci::Hooks& hooks = prepared_.container.hooks;
     if (Status status = run_hooks(hooks.prestart, "prestart",
@@ -336,12 +340,18 @@ int run(const Call& call) {
 }
 
 int explain_bundle(const Call& call) {
-  auto prepared = prepare(call, call.line.get("explain"), "explained");
+  const bool by_verb = !call.line.verb.empty();
+  const std::string id = by_verb && !call.id().empty() ? call.id() : "explained";
+  if (Status status = oci::check_id(id); !status) return call.report.fail(status.error());
+  auto prepared =
+      prepare(call, by_verb ? call.line.get("bundle", ".") : call.line.get("explain"), id);
   if (!prepared) return call.report.fail(prepared.error());
   Spec& wish = prepared->container.spec;
   if (Status status = load_filter(prepared->container.seccomp, call.root, wish); !status)
     return call.report.fail(status.error());
-  const auto plan = compile(wish, probe_host(wish));
+  prepared->host = probe_host(wish);
+  take_hooks(prepared->container, new_state(*prepared, id), wish);
+  const auto plan = compile(wish, prepared->host);
   if (!plan) return call.report.fail(plan.error());
   return call.report.print(to_text(*plan));
 }

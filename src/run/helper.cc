@@ -200,8 +200,8 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
   if (!pid) return std::unexpected(pid.error());
   theirs.reset();
   exec::Outcome outcome;
-  pollfd answer{ours.get(), POLLIN, 0};
-  while (start.error == 0 && meanwhile && ::poll(&answer, 1, 1) == 0) meanwhile();
+  pollfd ready{ours.get(), POLLIN, 0};
+  while (start.error == 0 && meanwhile && ::poll(&ready, 1, 1) == 0) meanwhile();
   const bool answered = start.error == 0 && receive_outcome(ours.get(), outcome, on_call);
   int status = 0;
   pid_t waited = -1;

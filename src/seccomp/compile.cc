@@ -152,6 +152,11 @@ Program enosys_part(const Profile& profile, const std::vector<uint32_t>& archite
 
 }  // namespace
 
+std::string library_version() {
+  const scmp_version* version = seccomp_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->micro);
+}
+
 Result<Program> compile(const Profile& profile) {
   const Filter filter(seccomp_init(bits(profile.default_action, profile.default_error)));
   if (!filter) return fail(EINVAL, "seccomp: this default action");

@@ -20,6 +20,9 @@ using Program = std::vector<uint64_t>;
 /// Errors: what libseccomp says, by rule.
 [[nodiscard]] Result<Program> compile(const Profile& profile);
 
+/// "2.5.4".
+[[nodiscard]] std::string library_version();
+
 /// The same, kept in `directory` (made where it is missing, 0700) under a name that its profile,
 /// libseccomp's version and the architecture give; a file there is taken only where it is ours, no
 /// other can write it and it was made for this very profile. Where nothing can be kept, compiled.
