@@ -231,7 +231,7 @@ struct Scheduler {
 
 /// set_mempolicy(2).
 struct MemoryPolicy {
-  uint32_t mode = 0;            ///< MPOL_* with MPOL_F_*.
+  uint32_t mode = 0;                 ///< MPOL_* with MPOL_F_*.
   std::vector<uint64_t> nodes = {};  ///< A bit a node.
 };
 
@@ -241,7 +241,7 @@ struct Hook {
   std::string path;                    ///< Absolute, where the program runs.
   std::vector<std::string> args = {};  ///< Empty: the path.
   std::vector<std::string> env = {};   ///< All of it.
-  uint32_t timeout_s = 0;         ///< 0: none; then it is killed.
+  uint32_t timeout_s = 0;              ///< 0: none; then it is killed.
   std::string input_before = {};
   std::string input_after = {};
   Origin from = 0;

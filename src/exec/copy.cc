@@ -39,11 +39,11 @@ long copy_file(int from, int to, const char* name, std::uint32_t mode) noexcept 
                                  sys::OpenFlags::rdonly | sys::OpenFlags::nofollow |
                                      sys::OpenFlags::noctty | sys::OpenFlags::cloexec);
   if (source < 0) return source;
-  const int target = sys::openat(to, name,
-                                 sys::OpenFlags::wronly | sys::OpenFlags::creat |
-                                     sys::OpenFlags::excl | sys::OpenFlags::nofollow |
-                                     sys::OpenFlags::cloexec,
-                                 mode);
+  const int target =
+      sys::openat(to, name,
+                  sys::OpenFlags::wronly | sys::OpenFlags::creat | sys::OpenFlags::excl |
+                      sys::OpenFlags::nofollow | sys::OpenFlags::cloexec,
+                  mode);
   long result = target < 0 ? target : copy_bytes(source, target);
   if (target >= 0) sys::close(target);
   sys::close(source);
@@ -156,12 +156,11 @@ long copy_link(const char* source, int parent, const char* name) noexcept {
 }
 
 long copy_tree(int root, const char* path, int to) noexcept {
-  const int from = path::open_in(root, path, sys::OpenFlags::rdonly | sys::OpenFlags::directory |
-                                                 sys::OpenFlags::cloexec);
+  const int from = path::open_in(
+      root, path, sys::OpenFlags::rdonly | sys::OpenFlags::directory | sys::OpenFlags::cloexec);
   if (from < 0) return from;
   sys::statx_t stat;
-  long result =
-      sys::statx(from, "", sys::AtFlags::empty_path, sys::StatxMask::basic_stats, &stat);
+  long result = sys::statx(from, "", sys::AtFlags::empty_path, sys::StatxMask::basic_stats, &stat);
   // `to` may be an O_PATH-like mount descriptor: opened anew, to be read and written through.
   const int target = sys::openat(to, ".", kReadDirectory);
   if (target < 0) result = target;

@@ -372,8 +372,8 @@ long do_process(Context& c, const Step& s) noexcept {
     case Op::ioprio_set:
       return sys::ioprio_set(1, pid, number);
     case Op::set_mempolicy:
-      return sys::set_mempolicy(static_cast<sys::Mempolicy>(number), blob<unsigned long>(c, s.arg[1]),
-                                plan::high(s.arg[1]) * 8UL + 1);
+      return sys::set_mempolicy(static_cast<sys::Mempolicy>(number),
+                                blob<unsigned long>(c, s.arg[1]), plan::high(s.arg[1]) * 8UL + 1);
     case Op::join_keyring: {
       const int serial = sys::keyctl(sys::Keyctl::join_session_keyring, text);
       return serial < 0 ? serial : 0;

@@ -20,9 +20,9 @@ struct Circumstances {
   std::string id;           ///< Of the container.
   bool use_cgroups = true;  ///< False: --cgroup-manager disabled.
   bool systemd_cgroup = false;
-  bool pivot = true;      ///< False: --no-pivot.
-  bool selinux = false;   ///< The kernel has it.
-  bool keyring = true;    ///< False: --no-new-keyring.
+  bool pivot = true;     ///< False: --no-pivot.
+  bool selinux = false;  ///< The kernel has it.
+  bool keyring = true;   ///< False: --no-new-keyring.
 };
 
 /// linux.seccomp, not compiled yet.

@@ -122,7 +122,8 @@ constexpr size_t kLongestDeviceName = 15;
 
 bool is_device_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestDeviceName && name != "." && name != ".." &&
-         std::ranges::none_of(name, [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
+         std::ranges::none_of(name,
+                              [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
 }
 
 void read_personality(const Node& linux_node, Spec& spec) {
@@ -173,8 +174,7 @@ void read_linux(const Node& config, Spec& spec) {
   read_memory_policy(*node, spec);
   for (const char* key : {"intelRdt"}) {
     const auto later = node->get(key);
-    if (later && later->filled())
-      later->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));
+    if (later && later->filled()) later->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));
   }
 }
 

@@ -137,10 +137,8 @@ void read_mount(const Node& mount, const Circumstances& with, const std::string&
   for (const Node& option : mount.elements("options")) read_option(option, options);
   const std::string type = mount.text_or("type");
   const Origin from = spec.add_origin(mount.where());
-  FsOperation operation{.destination = std::move(path),
-                        .what = Mask{},
-                        .from = from,
-                        .no_follow = options.no_follow};
+  FsOperation operation{
+      .destination = std::move(path), .what = Mask{}, .from = from, .no_follow = options.no_follow};
   if (options.copy_up && type != "tmpfs") mount.refuse("tmpcopyup is for tmpfs");
   if (type == "bind" || options.bind) {
     operation.what = bind_of(mount, options, with, spec);

@@ -178,8 +178,10 @@ std::vector<int> read_cpus(const Node& node) {
     }
     for (int i = first; i <= last; ++i) numbers.push_back(i);
     more = at != end && *at == ',';
-    if (more) ++at;
-    else if (at == end) return numbers;
+    if (more)
+      ++at;
+    else if (at == end)
+      return numbers;
   }
   node.expected("a list of numbers (\"0-3,7\")");
   return {};
@@ -279,8 +281,7 @@ void read_memory_policy(const Node& linux_node, Spec& spec) {
       policy.nodes[word] |= uint64_t{1} << number % kBits;
     }
   }
-  spec.process.memory_policy = {.value = std::move(policy),
-                                .from = spec.add_origin(node->where())};
+  spec.process.memory_policy = {.value = std::move(policy), .from = spec.add_origin(node->where())};
 }
 
 }  // namespace isle::oci

@@ -56,8 +56,7 @@ void read_rule(const Node& node, seccomp::Profile& profile) {
   seccomp::Rule rule;
   rule.names = names->texts();
   if (rule.names.empty()) names->expected("an array with at least one name");
-  rule.action =
-      word_of<Action>(*action, seccomp::kActions, "an action").value_or(Action::allow);
+  rule.action = word_of<Action>(*action, seccomp::kActions, "an action").value_or(Action::allow);
   rule.error = read_error(node, "errnoRet", rule.action);
   for (const Node& argument : node.elements("args"))
     rule.arguments.push_back(read_argument(argument));
@@ -110,15 +109,14 @@ std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec) {
   profile.default_action =
       word_of<Action>(*action, seccomp::kActions, "an action").value_or(Action::allow);
   if (profile.default_action == Action::notify)
-    action->refuse("SCMP_ACT_NOTIFY as default action: the listener itself is handed over by a "
-                   "system call");
+    action->refuse(
+        "SCMP_ACT_NOTIFY as default action: the listener itself is handed over by a "
+        "system call");
   profile.default_error = read_error(*node, "defaultErrnoRet", profile.default_action);
   for (const Node& name : node->elements("architectures"))
-    if (const auto arch =
-            word_of<uint32_t>(name, seccomp::kArchitectures, "an architecture"))
+    if (const auto arch = word_of<uint32_t>(name, seccomp::kArchitectures, "an architecture"))
       profile.architectures.push_back(*arch);
-  for (const Node& rule : node->elements("syscalls"))
-    read_rule(rule, profile);
+  for (const Node& rule : node->elements("syscalls")) read_rule(rule, profile);
   read_flags(*node, filter);
   read_listener(*node, filter);
   filter.from = spec.add_origin(node->where());

@@ -25,7 +25,7 @@ struct State {
   std::string created;  ///< RFC 3339
   pid_t host_pid = 0;   ///< 0: not known (yet).
   uint64_t start_time =
-      0;  ///< Of that process, /proc/PID/stat field 22: tells a number used again.
+      0;              ///< Of that process, /proc/PID/stat field 22: tells a number used again.
   bool ready = true;  ///< False while create is at it.
   bool started = false;
   bool terminal = false;

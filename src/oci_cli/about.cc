@@ -57,13 +57,13 @@ int features(const Call& call) {
       {"hooks",
        {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}},
       {"mountOptions",
-       {"bind",       "rbind",       "ro",       "rw",          "suid",      "nosuid",
-        "dev",        "nodev",       "exec",     "noexec",      "atime",     "noatime",
-        "diratime",   "nodiratime",  "relatime", "strictatime", "symfollow", "nosymfollow",
-        "private",    "rprivate",    "shared",   "rshared",     "slave",     "rslave",
-        "unbindable", "runbindable", "rro",      "rrw",         "rsuid",     "rnosuid",
-        "rdev",       "rnodev",      "rexec",    "rnoexec",     "ratime",    "rnoatime",
-        "idmap",      "ridmap",   "tmpcopyup", "src-nofollow", "dest-nofollow", "copy-symlink"}},
+       {"bind",       "rbind",       "ro",        "rw",           "suid",          "nosuid",
+        "dev",        "nodev",       "exec",      "noexec",       "atime",         "noatime",
+        "diratime",   "nodiratime",  "relatime",  "strictatime",  "symfollow",     "nosymfollow",
+        "private",    "rprivate",    "shared",    "rshared",      "slave",         "rslave",
+        "unbindable", "runbindable", "rro",       "rrw",          "rsuid",         "rnosuid",
+        "rdev",       "rnodev",      "rexec",     "rnoexec",      "ratime",        "rnoatime",
+        "idmap",      "ridmap",      "tmpcopyup", "src-nofollow", "dest-nofollow", "copy-symlink"}},
       {"linux",
        {{"namespaces", {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}},
         {"capabilities", capability_names()},
@@ -98,7 +98,8 @@ int features(const Call& call) {
 }
 
 std::string version_text() {
-  return fmt::format("isle-oci version {}\ncommit: {}\nspec: {}\n", kVersion, kCommit, kSpecVersion);
+  return fmt::format("isle-oci version {}\ncommit: {}\nspec: {}\n", kVersion, kCommit,
+                     kSpecVersion);
 }
 
 std::string usage() {

@@ -48,8 +48,10 @@ Status destroy(const Call& call, const oci::Directory& directory, const oci::Sta
   if (state.hooks) {
     const auto config = directory.read(oci::kConfigFile);
     auto read = config ? oci::read_hooks(*config) : std::unexpected(config.error());
-    if (read) hooks = std::move(*read);
-    else call.report.warn(read.error().message());
+    if (read)
+      hooks = std::move(*read);
+    else
+      call.report.warn(read.error().message());
   }
   if (Status status = directory.remove(); !status) return status;
   run_all_hooks(hooks.poststop, "poststop", public_state(state, Phase::stopped), call.report);

@@ -224,8 +224,8 @@ class Maker {
       return status;
     // To a prestart hook the container was created, and is about to start: so it was defined.
     const oci::Hooks& hooks = prepared_.container.hooks;
-    if (Status status = run_hooks(hooks.prestart, "prestart",
-                                  public_state(state, oci::Phase::created));
+    if (Status status =
+            run_hooks(hooks.prestart, "prestart", public_state(state, oci::Phase::created));
         !status)
       return status;
     return run_hooks(hooks.create_runtime, "createRuntime", creating);
@@ -272,7 +272,8 @@ Result<Opened> open_container(const Call& call, const std::string& id, Access ac
   auto state = directory->state();
   if (!state) return std::unexpected(state.error());
   if (!*state) *state = oci::State{.id = id, .version = "1.0.0", .ready = false};
-  if ((*state)->host_pid == 0 && (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
+  if ((*state)->host_pid == 0 &&
+      (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
     (*state)->host_pid = waiting_at(directory->path(oci::kSocketFile));
     if ((*state)->host_pid > 0) (*state)->start_time = start_time((*state)->host_pid);
   }

@@ -31,13 +31,14 @@ Result<Fd> input_of(const std::string& text) {
   return Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
-/// As it would be run from a shell, but for the environment, which is its own.
-Spec spec_of(const Hook& hook) {
+/// As it would be run from a shell in the bundle, but for the environment, which is its own.
+Spec spec_of(const Hook& hook, const std::string& bundle) {
   Spec spec;
   spec.process.program = {.value = hook.path};
   spec.process.args = {.value = hook.args.empty() ? std::vector{hook.path} : hook.args};
   spec.process.env = {.value = hook.env};
   spec.process.user.as_is = true;
+  if (::access(bundle.c_str(), X_OK) == 0) spec.process.cwd = {.value = bundle};
   return spec;
 }
 
@@ -55,12 +56,12 @@ bool ends_within(const Process& process, uint32_t limit_s) {
   }
 }
 
-Status run_hook(const Hook& hook, const std::string& state) {
-  const auto input = input_of(state);
+Status run_hook(const Hook& hook, const oci::Json& state) {
+  const auto input = input_of(text_of(state));
   if (!input) return std::unexpected(input.error());
   LaunchOptions options;
   options.stdio = {input->get(), STDOUT_FILENO, STDERR_FILENO};
-  auto process = spawn(spec_of(hook), options);
+  auto process = spawn(spec_of(hook, state.value("bundle", "")), options);
   if (!process) return std::unexpected(process.error());
   if (!ends_within(*process, hook.timeout_s)) {
     (void)process->signal(SIGKILL);
@@ -78,7 +79,7 @@ Status run_hook(const Hook& hook, const std::string& state) {
 
 Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state) {
   for (size_t i = 0; i < hooks.size(); ++i) {
-    Status status = run_hook(hooks[i], text_of(state));
+    Status status = run_hook(hooks[i], state);
     if (status) continue;
     Error error = std::move(status.error());
     error.what =

@@ -99,7 +99,8 @@ std::vector<Address> permanent_addresses(unsigned index) {
       const uint16_t type = attribute->rta_type;
       if (type == IFA_ADDRESS || type == IFA_LOCAL || type == IFA_BROADCAST)
         address.attributes.emplace_back(
-            type, std::string(static_cast<const char*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
+            type,
+            std::string(static_cast<const char*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
     }
     found.push_back(std::move(address));
   });

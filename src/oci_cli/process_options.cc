@@ -81,9 +81,8 @@ Status load_filter(const std::optional<oci::Filter>& filter, const std::string& 
     error.asked_by = spec.origins[filter->from];
     return std::unexpected(std::move(error));
   }
-  spec.process.seccomp = {
-      .value = {.instructions = std::move(*program), .flags = filter->flags},
-      .from = filter->from};
+  spec.process.seccomp = {.value = {.instructions = std::move(*program), .flags = filter->flags},
+                          .from = filter->from};
   if (!filter->listener_path.empty()) spec.calls_back = {.value = true, .from = filter->from};
   return {};
 }
@@ -96,8 +95,8 @@ Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t 
                           {"metadata", filter.listener_metadata},
                           {"state", container}};
   return send_with_fd(filter.listener_path,
-                      told.dump(-1, ' ', false, oci::Json::error_handler_t::replace),
-                      listener, "the seccomp agent's socket");
+                      told.dump(-1, ' ', false, oci::Json::error_handler_t::replace), listener,
+                      "the seccomp agent's socket");
 }
 
 /// Renamed into place: who waits for the file finds all of it.

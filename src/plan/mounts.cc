@@ -58,8 +58,9 @@ Register Compiler::mounted_at(std::string_view destination) const {
 void Compiler::attach(Register mount, Register dir, std::string_view path, bool directory,
                       Origin from, bool no_follow) {
   const Register target = b_.take();
-  init(directory ? Op::make_dir_in : Op::make_file_in, from,
-       {dir, text(path), directory ? kDirectoryMode : kFileMode, target});
+  Step& made = init(directory ? Op::make_dir_in : Op::make_file_in, from,
+                    {dir, text(path), directory ? kDirectoryMode : kFileMode, target});
+  if (no_follow) made.pass_over = kAnyError;  // a link there may lead to what is of another kind
   if (no_follow)
     init(Op::open_in, from,
          {dir, text(path), kOpenPath | sys::bits(sys::OpenFlags::nofollow), kInRoot, target});

@@ -182,7 +182,7 @@ std::string_view actor_name(Actor actor) {
 
 std::string_view point_name(Point point) {
   constexpr std::string_view kNames[kPoints] = {"ids_ready", "namespaces_ready", "mounts_ready",
-                                                 "called", "runtime_done"};
+                                                "called", "runtime_done"};
   return static_cast<size_t>(point) < kPoints ? kNames[static_cast<size_t>(point)] : "nowhere";
 }
 

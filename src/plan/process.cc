@@ -92,8 +92,7 @@ void Compiler::choose_cpus(const Wish<std::vector<int>>& wish) {
     if (bit / 64 >= mask.size()) mask.resize(bit / 64 + 1);
     mask[bit / 64] |= uint64_t{1} << bit % 64;
   }
-  init(Op::sched_setaffinity, wish->from,
-       {b_.blob(mask.data(), mask.size() * sizeof(uint64_t))});
+  init(Op::sched_setaffinity, wish->from, {b_.blob(mask.data(), mask.size() * sizeof(uint64_t))});
 }
 
 /// The pseudoterminal comes from the sandbox's own devpts where it has one, so that its name means

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "isle/names.h"
 #include "exec/executor.h"
+#include "isle/names.h"
 #include "sys/abi.h"
 #include "sys/flag_names.h"
 #include "sys/proc_files.h"

@@ -19,9 +19,9 @@ constexpr size_t kMostBytes = size_t{4} << 20;
 
 /// All that the program depends on.
 std::string key_of(const Profile& profile) {
-  std::string key =
-      fmt::format("isle 1 libseccomp {} native {:x}\ndefault {:x} {}\n", library_version(),
-                  seccomp_arch_native(), static_cast<uint32_t>(profile.default_action), profile.default_error);
+  std::string key = fmt::format(
+      "isle 1 libseccomp {} native {:x}\ndefault {:x} {}\n", library_version(),
+      seccomp_arch_native(), static_cast<uint32_t>(profile.default_action), profile.default_error);
   for (const uint32_t architecture : profile.architectures)
     key += fmt::format("architecture {:x}\n", architecture);
   for (const Rule& rule : profile.rules) {
@@ -94,8 +94,7 @@ Result<Program> compile_cached(const Profile& profile, const std::string& direct
     if (kept.size() > key.size() + 1 && kept.starts_with(key) && kept[key.size()] == '\0' &&
         (kept.size() - key.size() - 1) % sizeof(uint64_t) == 0) {
       Program program((kept.size() - key.size() - 1) / sizeof(uint64_t));
-      std::memcpy(program.data(), kept.data() + key.size() + 1,
-                  program.size() * sizeof(uint64_t));
+      std::memcpy(program.data(), kept.data() + key.size() + 1, program.size() * sizeof(uint64_t));
       return program;
     }
   }
@@ -103,8 +102,7 @@ Result<Program> compile_cached(const Profile& profile, const std::string& direct
   if (program && folder) {
     std::string text = key;
     text += '\0';
-    text.append(reinterpret_cast<const char*>(program->data()),
-                program->size() * sizeof(uint64_t));
+    text.append(reinterpret_cast<const char*>(program->data()), program->size() * sizeof(uint64_t));
     keep(folder.get(), name, text);
   }
   return program;

@@ -26,9 +26,7 @@ using Filter = std::unique_ptr<void, Release>;
 
 constexpr uint32_t kX32Bit = 0x40000000;
 
-uint32_t bits(Action action, uint16_t error) {
-  return static_cast<uint32_t>(action) | error;
-}
+uint32_t bits(Action action, uint16_t error) { return static_cast<uint32_t>(action) | error; }
 
 scmp_arg_cmp comparison(const Argument& argument) {
   return {.arg = argument.index,
@@ -97,8 +95,7 @@ uint32_t largest_named(const Profile& profile, uint32_t architecture) {
   int largest = 0;
   for (const Rule& rule : profile.rules)
     for (const std::string& name : rule.names)
-      largest = std::max(largest,
-                         seccomp_syscall_resolve_name_arch(architecture, name.c_str()));
+      largest = std::max(largest, seccomp_syscall_resolve_name_arch(architecture, name.c_str()));
   return static_cast<uint32_t>(largest);
 }
 
@@ -181,8 +178,8 @@ Result<Program> compile(const Profile& profile) {
     program->insert(program->begin(), first.begin(), first.end());
   }
   if (program->size() > BPF_MAXINSNS)
-    return fail(E2BIG, fmt::format("seccomp: {} instructions; the kernel takes {}",
-                                   program->size(), BPF_MAXINSNS));
+    return fail(E2BIG, fmt::format("seccomp: {} instructions; the kernel takes {}", program->size(),
+                                   BPF_MAXINSNS));
   return program;
 }
 

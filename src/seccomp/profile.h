@@ -36,14 +36,14 @@ enum class Operator : uint8_t {
 struct Argument {
   uint32_t index = 0;  ///< 0 to 5.
   Operator op = Operator::equal;
-  uint64_t value = 0;  ///< masked_equal: the mask ...
+  uint64_t value = 0;      ///< masked_equal: the mask ...
   uint64_t value_two = 0;  ///< ... and what has to be left.
 };
 
 struct Rule {
   std::vector<std::string> names;
   Action action = Action::allow;
-  uint16_t error = 0;  ///< For error and trace.
+  uint16_t error = 0;               ///< For error and trace.
   std::vector<Argument> arguments;  ///< All have to hold.
 };
 
@@ -75,12 +75,9 @@ inline constexpr Word<Action> kActions[] = {
 };
 
 inline constexpr Word<Operator> kOperators[] = {
-    {"SCMP_CMP_NE", Operator::not_equal},
-    {"SCMP_CMP_LT", Operator::less},
-    {"SCMP_CMP_LE", Operator::less_or_equal},
-    {"SCMP_CMP_EQ", Operator::equal},
-    {"SCMP_CMP_GE", Operator::greater_or_equal},
-    {"SCMP_CMP_GT", Operator::greater},
+    {"SCMP_CMP_NE", Operator::not_equal},           {"SCMP_CMP_LT", Operator::less},
+    {"SCMP_CMP_LE", Operator::less_or_equal},       {"SCMP_CMP_EQ", Operator::equal},
+    {"SCMP_CMP_GE", Operator::greater_or_equal},    {"SCMP_CMP_GT", Operator::greater},
     {"SCMP_CMP_MASKED_EQ", Operator::masked_equal},
 };
 

@@ -17,8 +17,8 @@ Bundle::Bundle() {
   for (const char* name : {"bin", "proc", "sys", "dev", "tmp", "etc"})
     (void)dir_.make_dir(std::string("bundle/rootfs/") + name);
   fs::copy_file("/usr/bin/busybox", rootfs("/bin/busybox"));
-  for (const char* name : {"sh", "true", "cat", "sleep", "id", "pwd", "ls", "mknod", "head", "stat", "mkdir", "chmod", "find", "cut", "tr",
-                           "grep", "readlink", "touch"})
+  for (const char* name : {"sh", "true", "cat", "sleep", "id", "pwd", "ls", "mknod", "head", "stat",
+                           "mkdir", "chmod", "find", "cut", "tr", "grep", "readlink", "touch"})
     fs::create_symlink("busybox", rootfs("/bin/") + name);
   config = oci::Json::parse(oci::default_config(false, 0, 0));
   config["process"]["terminal"] = false;

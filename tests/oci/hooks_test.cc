@@ -37,12 +37,13 @@ TEST_F(OciHooks, OrderAndState) {
                               {"createContainer", says("createContainer")},
                               {"poststart", says("poststart")},
                               {"poststop", says("poststop")}};
-  bundle_->config["hooks"]["startContainer"] =
-      Json::array({{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo startContainer; cat; echo"}}}});
+  bundle_->config["hooks"]["startContainer"] = Json::array(
+      {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo startContainer; cat; echo"}}}});
   bundle_->set_command({"sh", "-c", "echo command"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
-  EXPECT_EQ(logged(), "prestart \"status\":\"created\"\ncreateRuntime \"status\":\"creating\"\n"
-                      "createContainer \"status\":\"creating\"\n");
+  EXPECT_EQ(logged(),
+            "prestart \"status\":\"created\"\ncreateRuntime \"status\":\"creating\"\n"
+            "createContainer \"status\":\"creating\"\n");
   ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   EXPECT_TRUE(bundle_->becomes("c", "stopped"));
   ASSERT_TRUE(bundle_->oci({"delete", "c"}).ok());

@@ -1,10 +1,10 @@
 // linux.seccomp: what each action, operator and flag does to a process, and who listens is told.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -49,8 +49,8 @@ TEST_F(OciSeccomp, Actions) {
   EXPECT_NE(other.err.find("No space left"), std::string::npos) << other;
   const auto untraced = mkdir_under({{"action", "SCMP_ACT_TRACE"}});
   EXPECT_NE(untraced.err.find("Function not implemented"), std::string::npos) << untraced;
-  for (const char* deadly : {"SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS",
-                             "SCMP_ACT_TRAP"}) {
+  for (const char* deadly :
+       {"SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"}) {
     const auto killed = mkdir_under({{"action", deadly}});
     EXPECT_NE(killed.err.find("Bad system call"), std::string::npos) << deadly << killed;
     EXPECT_EQ(killed.out, "went on\n");
@@ -67,24 +67,27 @@ TEST_F(OciSeccomp, EveryOperator) {
     Json more;
     const char* refused;
   };
-  const Row rows[] = {{"SCMP_CMP_EQ", {}, "500 "},      {"SCMP_CMP_NE", {}, "400 600 "},
-                      {"SCMP_CMP_LT", {}, "400 "},      {"SCMP_CMP_LE", {}, "400 500 "},
-                      {"SCMP_CMP_GT", {}, "600 "},      {"SCMP_CMP_GE", {}, "500 600 "},
+  const Row rows[] = {{"SCMP_CMP_EQ", {}, "500 "},
+                      {"SCMP_CMP_NE", {}, "400 600 "},
+                      {"SCMP_CMP_LT", {}, "400 "},
+                      {"SCMP_CMP_LE", {}, "400 500 "},
+                      {"SCMP_CMP_GT", {}, "600 "},
+                      {"SCMP_CMP_GE", {}, "500 600 "},
                       {"SCMP_CMP_MASKED_EQ", 0400, "400 500 "}};
   for (const Row& row : rows) {
     Json argument = {{"index", 1}, {"value", 0500}, {"op", row.op}};
-    if (!row.more.is_null()) argument = {{"index", 1}, {"value", 0600}, {"valueTwo", row.more},
-                                         {"op", row.op}};
-    profile("SCMP_ACT_ALLOW", Json::array({{{"names", {"chmod"}},
-                                            {"action", "SCMP_ACT_ERRNO"},
-                                            {"args", Json::array({argument})}},
-                                           {{"names", {"fchmodat"}},
-                                            {"action", "SCMP_ACT_ERRNO"},
-                                            {"args", Json::array({[&] {
-                                               Json same = argument;
-                                               same["index"] = 2;
-                                               return same;
-                                             }()})}}}));
+    if (!row.more.is_null())
+      argument = {{"index", 1}, {"value", 0600}, {"valueTwo", row.more}, {"op", row.op}};
+    profile("SCMP_ACT_ALLOW",
+            Json::array(
+                {{{"names", {"chmod"}},
+                  {"action", "SCMP_ACT_ERRNO"},
+                  {"args", Json::array({argument})}},
+                 {{"names", {"fchmodat"}}, {"action", "SCMP_ACT_ERRNO"}, {"args", Json::array({[&] {
+                                                                            Json same = argument;
+                                                                            same["index"] = 2;
+                                                                            return same;
+                                                                          }()})}}}));
     bundle_->set_command({"sh", "-c",
                           "touch /tmp/f; for m in 400 500 600; do chmod $m /tmp/f 2>/dev/null || "
                           "echo -n \"$m \"; done"});
@@ -118,15 +121,16 @@ TEST_F(OciSeccomp, ExecHasIt) {
 // What a profile of yesterday does not name fails so that libc falls back to what is older.
 TEST_F(OciSeccomp, NewerSystemCallsAreMissing) {
   Json names = Json::array();
-  for (const char* name : {"execve", "exit_group", "brk", "mmap", "munmap", "mprotect", "read",
-                           "write", "close", "arch_prctl", "prctl", "capset", "setgroups",
-                           "setresgid", "setresuid", "umask", "chdir", "fchdir", "openat2",
-                           "close_range", "faccessat2", "sendmsg", "accept4", "rt_sigprocmask",
-                           "set_tid_address", "prlimit64", "readlink", "getuid", "setuid",
-                           "setgid", "getgid", "keyctl"})
+  for (const char* name :
+       {"execve",     "exit_group", "brk",       "mmap",           "munmap",
+        "mprotect",   "read",       "write",     "close",          "arch_prctl",
+        "prctl",      "capset",     "setgroups", "setresgid",      "setresuid",
+        "umask",      "chdir",      "fchdir",    "openat2",        "close_range",
+        "faccessat2", "sendmsg",    "accept4",   "rt_sigprocmask", "set_tid_address",
+        "prlimit64",  "readlink",   "getuid",    "setuid",         "setgid",
+        "getgid",     "keyctl"})
     names.push_back(name);
-  profile("SCMP_ACT_KILL_PROCESS",
-          Json::array({{{"names", names}, {"action", "SCMP_ACT_ALLOW"}}}));
+  profile("SCMP_ACT_KILL_PROCESS", Json::array({{{"names", names}, {"action", "SCMP_ACT_ALLOW"}}}));
   bundle_->set_command({"true"});
   const auto result = bundle_->oci({"run", "c"});  // musl and glibc call rseq, set_robust_list ...
   EXPECT_NE(result.exit_code, 125) << result;
@@ -174,7 +178,9 @@ TEST_F(OciSeccomp, ListenerGetsStateAndDescriptor) {
     std::string text(65536, '\0');
     iovec data{text.data(), text.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+    msghdr message{.msg_iov = &data,
+                   .msg_iovlen = 1,
+                   .msg_control = control,
                    .msg_controllen = sizeof control};
     const ssize_t got = ::recvmsg(peer.get(), &message, MSG_CMSG_CLOEXEC);
     ASSERT_GT(got, 0);
