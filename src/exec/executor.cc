@@ -264,7 +264,8 @@ long execute(Context& context, const Step& step) noexcept {
     message.kind = Message::Kind::executing;
     if (const int sent = send(context.channel, message); sent < 0) return sent;
   } else if (context.channel >= 0) {  // in place there is nobody to tell
-    if (const long alive = check_alive(context); alive < 0) return alive;
+    // Any other error is a filter's, which is in place by now.
+    if (const long alive = check_alive(context); alive == -ESRCH) return alive;
     // The runtime need not wake up for this: it looks when the channel's end wakes it.
     context.launch->plan->executing = 1;
   }

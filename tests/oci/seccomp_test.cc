@@ -122,13 +122,12 @@ TEST_F(OciSeccomp, ExecHasIt) {
 TEST_F(OciSeccomp, NewerSystemCallsAreMissing) {
   Json names = Json::array();
   for (const char* name :
-       {"execve",     "exit_group", "brk",       "mmap",           "munmap",
-        "mprotect",   "read",       "write",     "close",          "arch_prctl",
-        "prctl",      "capset",     "setgroups", "setresgid",      "setresuid",
-        "umask",      "chdir",      "fchdir",    "openat2",        "close_range",
-        "faccessat2", "sendmsg",    "accept4",   "rt_sigprocmask", "set_tid_address",
-        "prlimit64",  "readlink",   "getuid",    "setuid",         "setgid",
-        "getgid",     "keyctl"})
+       {"execve",         "exit_group",      "brk",        "mmap",       "munmap", "mprotect",
+        "read",           "write",           "close",      "arch_prctl", "prctl",  "capset",
+        "setgroups",      "setresgid",       "setresuid",  "umask",      "chdir",  "fchdir",
+        "openat2",        "close_range",     "faccessat2", "sendmsg",    "ppoll",  "accept4",
+        "rt_sigprocmask", "set_tid_address", "prlimit64",  "readlink",   "getuid", "setuid",
+        "setgid",         "getgid",          "keyctl"})
     names.push_back(name);
   profile("SCMP_ACT_KILL_PROCESS", Json::array({{{"names", names}, {"action", "SCMP_ACT_ALLOW"}}}));
   bundle_->set_command({"true"});
