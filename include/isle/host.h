@@ -69,6 +69,10 @@ struct CgroupFacts {
   std::vector<CgroupHierarchy> v1_hierarchies = {};
   /// v1 directories in which the caller may make cgroups and move itself.
   std::vector<std::string> v1_writable = {};
+  /// cpuset.cpus and cpuset.mems of the nearest directory to Resources::path that is there, v1:
+  /// a new one has neither, and takes no process so.
+  std::string v1_cpus = {};
+  std::string v1_mems = {};
   /// The cgroup2 mount point, and the caller's own directory below it; empty where there is none.
   std::string v2_mount = {};
   std::string v2_own = {};

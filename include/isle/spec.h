@@ -335,6 +335,18 @@ struct ControllerValue {
   std::string v1_value = {};
   std::string v2_value = {};
   Origin from = 0;
+  /// Passed over where the kernel has no such file.
+  bool optional = false;
+};
+
+/// One rule about device nodes. A later rule goes before an earlier one, for each kind of access.
+struct DeviceRule {
+  bool allow = false;
+  char type = 'a';          ///< 'c', 'b', or 'a' for both.
+  int64_t major = -1;       ///< -1: every.
+  int64_t minor = -1;       ///< -1: every.
+  std::string access = {};  ///< Some of "rwm"; empty: all.
+  Origin from = 0;
 };
 
 struct Resources {
@@ -353,6 +365,9 @@ struct Resources {
   Wish<int64_t> pids_limit = {};
   std::vector<UnifiedValue> unified = {};
   std::vector<ControllerValue> controller_values = {};  ///< With `path` only.
+  /// With `path` only. Where there are any, what none allows is denied: by the list of v1, or a BPF
+  /// program on v2. Not in a user namespace, where no device of the host can be made.
+  std::vector<DeviceRule> devices = {};
   /// Cgroup directories of the host that the command is put into; nothing is made or removed.
   std::vector<Asked<std::string>> join = {};
 };

@@ -222,6 +222,24 @@ long remove_cgroup(const char* path) noexcept {
   return -EBUSY;
 }
 
+long device_filter(Context& c, const Step& s) noexcept {
+  sys::bpf_prog_load load;
+  load.prog_type = sys::kBpfProgCgroupDevice;
+  load.insn_cnt = plan::high(s.arg[1]) / static_cast<std::uint32_t>(sizeof(std::uint64_t));
+  load.insns = blob<std::uint64_t>(c, s.arg[1]);
+  load.license = "";
+  const int program = sys::bpf(sys::BpfCommand::prog_load, load);
+  if (program < 0) return program;
+  sys::bpf_prog_attach attach;
+  attach.target_fd = static_cast<std::uint32_t>(c.in(s.arg[0]));
+  attach.attach_bpf_fd = static_cast<std::uint32_t>(program);
+  attach.attach_type = sys::kBpfCgroupDevice;
+  attach.attach_flags = sys::kBpfAllowMulti;
+  const int attached = sys::bpf(sys::BpfCommand::prog_attach, attach);
+  sys::close(program);
+  return attached;
+}
+
 long do_host_file(Context& c, const Step& s) noexcept {
   const char* path = c.text(s.arg[0]);
   switch (s.op) {
@@ -242,6 +260,8 @@ long do_host_file(Context& c, const Step& s) noexcept {
       return sys::unlinkat(sys::kAtFdcwd, path, sys::AtFlags::none);
     case Op::remove_cgroup:
       return remove_cgroup(path);
+    case Op::device_filter:
+      return device_filter(c, s);
     default:
       return -ENOSYS;
   }

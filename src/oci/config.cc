@@ -5,16 +5,6 @@
 namespace isle::oci {
 namespace {
 
-/// The first complaint, and the others with it.
-std::unexpected<Error> complain(std::vector<Error> errors) {
-  Error first = std::move(errors.front());
-  first.asked_by.clear();  // its text begins with the place
-  for (size_t i = 1; i < errors.size(); ++i)
-    first.hint +=
-        fmt::format("{}also {}", i == 1 && first.hint.empty() ? "" : "; ", errors[i].what);
-  return std::unexpected(std::move(first));
-}
-
 std::string below_bundle(const std::string& path, const Circumstances& with) {
   return path.starts_with('/') ? path : with.bundle + "/" + path;
 }
@@ -68,6 +58,15 @@ void read_names(const Node& config, Spec& spec) {
 }
 
 }  // namespace
+
+std::unexpected<Error> complain(std::vector<Error> errors) {
+  Error first = std::move(errors.front());
+  first.asked_by.clear();  // its text begins with the place
+  for (size_t i = 1; i < errors.size(); ++i)
+    first.hint +=
+        fmt::format("{}also {}", i == 1 && first.hint.empty() ? "" : "; ", errors[i].what);
+  return std::unexpected(std::move(first));
+}
 
 Result<Container> read_config(std::string_view text, const Circumstances& with) {
   const Result<Json> json = parse_json(text, "config.json");

@@ -81,11 +81,21 @@ struct ExecProcess {
 /// "hooks" of config.json. Errors: as above.
 [[nodiscard]] Result<Hooks> read_hooks(std::string_view config);
 
+/// "linux.resources" alone, as `update` takes it: fills spec.resources, all but the path.
+struct Update {
+  Spec spec;
+  bool check_before_update = false;  ///< No limit of memory below what is in use.
+  std::vector<std::string> warnings;
+};
+[[nodiscard]] Result<Update> read_update(std::string_view text);
+
 /// What `isle-oci spec` writes: a shell in the image at "rootfs".
 [[nodiscard]] std::string default_config(bool rootless, uint32_t uid, uint32_t gid);
 
 // ---- the parts, a file each ---------------------------------------------------------------------
 
+/// The first complaint, and the others with it.
+std::unexpected<Error> complain(std::vector<Error> errors);
 void read_process_node(const Node& process, Spec& spec);
 /// Of what exec runs; a container's first process has none.
 void read_exec_affinity(const Node& process, Spec& spec);
@@ -97,6 +107,7 @@ Hooks read_hooks(const Node& config, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
 std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);
+void read_limits(const Node& resources, Spec& spec);
 void read_resources(const Node& config, const Circumstances& with, Container& container);
 
 }  // namespace isle::oci

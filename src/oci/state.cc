@@ -75,7 +75,9 @@ std::string to_text(const State& state) {
                      {"terminal", state.terminal},
                      {"hooks", state.hooks},
                      {"cgroups", state.cgroups},
+                     {"cgroupPath", state.cgroup_path},
                      {"namespaces", state.namespaces},
+                     {"startSocket", state.start_socket},
                      {"rootfs", state.rootfs},
                      {"owner", state.owner},
                      {"annotations", state.annotations}};
@@ -98,7 +100,9 @@ Result<State> parse_state(std::string_view text) {
     state.terminal = json->value("terminal", false);
     state.hooks = json->value("hooks", false);
     state.cgroups = json->value("cgroups", std::vector<std::string>{});
+    state.cgroup_path = json->value("cgroupPath", "");
     state.namespaces = json->value("namespaces", std::vector<std::string>{});
+    state.start_socket = json->value("startSocket", uint64_t{0});
     state.rootfs = json->value("rootfs", "");
     state.owner = json->value("owner", "");
     state.annotations = json->value("annotations", Json::object());
@@ -205,6 +209,10 @@ std::vector<std::string> Directory::list(const std::string& root) {
 
 std::string Directory::path(std::string_view file) const {
   return fmt::format("{}/{}", path_, file);
+}
+
+std::string Directory::short_path(std::string_view file) const {
+  return fmt::format("/proc/self/fd/{}/{}", fd_.get(), file);
 }
 
 Result<std::string> Directory::read(const std::string& file) const {

@@ -32,8 +32,11 @@ struct State {
   bool hooks = false;  ///< There are poststart or poststop hooks in its config.json.
   /// Directories of the container's own cgroup, one a hierarchy.
   std::vector<std::string> cgroups;
+  /// What they have in common, below each hierarchy's mount point.
+  std::string cgroup_path;
   /// Types of the namespaces that are not the host's, runtime-spec names.
   std::vector<std::string> namespaces;
+  uint64_t start_socket = 0;  ///< Inode of the socket it waits at for its start.
   std::string rootfs;
   std::string owner;
   Json annotations = Json::object();
@@ -67,6 +70,8 @@ class Directory {
   static std::vector<std::string> list(const std::string& root);
 
   [[nodiscard]] std::string path(std::string_view file) const;
+  /// The same, for this process and while this lives, in no more than sockaddr_un takes.
+  [[nodiscard]] std::string short_path(std::string_view file) const;
   [[nodiscard]] Result<std::string> read(const std::string& file) const;
   [[nodiscard]] Status write(const std::string& file, std::string_view bytes) const;
   /// Nothing: the container was being made when its maker was killed.

@@ -203,17 +203,9 @@ Status remove_cgroups(const oci::State& state) {
   return {};
 }
 
-pid_t waiting_at(const std::string& socket_path) {
-  std::ifstream table("/proc/net/unix");
-  std::string inode;
-  for (std::string row; std::getline(table, row);) {
-    if (!row.ends_with(" " + socket_path)) continue;
-    std::istringstream words(row);
-    constexpr int kInodeColumn = 7;
-    for (int i = 0; i < kInodeColumn; ++i) words >> inode;
-  }
-  if (inode.empty()) return 0;
-  const std::string wanted = "socket:[" + inode + "]";
+pid_t waiting_at(uint64_t socket) {
+  if (socket == 0) return 0;
+  const std::string wanted = fmt::format("socket:[{}]", socket);
   for (const pid_t pid : all_processes()) {
     const std::string directory = fmt::format("/proc/{}/fd", pid);
     DIR* stream = pid == ::getpid() ? nullptr : ::opendir(directory.c_str());

@@ -31,8 +31,8 @@ Status end(const oci::State& state);
 /// Removes its cgroups, as far as nobody else is in them.
 Status remove_cgroups(const oci::State& state);
 
-/// Who waits at this socket for its start: for a container whose maker was killed before it could
+/// Who waits at the socket of this inode for its start: for a container whose maker was killed before it could
 /// write the pid down. 0: nobody.
-pid_t waiting_at(const std::string& socket_path);
+pid_t waiting_at(uint64_t socket);
 
 }  // namespace isle::oci_cli

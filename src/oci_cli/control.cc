@@ -104,14 +104,14 @@ int remove(const Call& call) {
 
 int list(const Call& call) {
   Json all = Json::array();
-  std::string table = fmt::format("{:<24}{:<10}{:<12}{:<32}{:<32}{}\n", "ID", "PID", "STATUS",
+  std::string table = fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", "ID", "PID", "STATUS",
                                   "BUNDLE", "CREATED", "OWNER");
   std::string ids;
   for (const std::string& id : oci::Directory::list(call.root)) {
     const auto opened = open_container(call, id, Access::read);
     if (!opened) continue;  // removed meanwhile
     const Json json = public_state(opened->state, phase_of(*opened, Access::read));
-    table += fmt::format("{:<24}{:<10}{:<12}{:<32}{:<32}{}\n", id, json["pid"].get<int>(),
+    table += fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", id, json["pid"].get<int>(),
                          json["status"].get<std::string>(), opened->state.bundle,
                          opened->state.created, opened->state.owner);
     ids += id + "\n";

@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
@@ -65,13 +67,16 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
   return prepared;
 }
 
+uint64_t inode_of(int fd) {
+  struct stat status{};
+  return fd >= 0 && ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 /// A socket that the container waits at for its start.
 Result<Fd> listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return fail(ENAMETOOLONG, fmt::format("the socket \"{}\"", path),
-                "--root takes a shorter path");
+  assert(path.size() < sizeof address.sun_path);
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!socket) return fail(errno, "make a socket");
@@ -95,6 +100,7 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
   for (const NamespaceWish& wish : container.spec.namespaces)
     state.namespaces.emplace_back(to_string(wish.type));
   if (container.cgroup_path.empty()) return state;
+  state.cgroup_path = container.cgroup_path;
   const CgroupFacts& facts = prepared.host.cgroup;
   // Where processes are counted comes first: a hierarchy that every process is in.
   if (!facts.v2_mount.empty()) state.cgroups.push_back(facts.v2_mount + container.cgroup_path);
@@ -167,7 +173,7 @@ class Maker {
     };
     Fd socket;
     if (waits) {
-      auto listening = listen_at(directory.path(oci::kSocketFile));
+      auto listening = listen_at(directory.short_path(oci::kSocketFile));
       if (!listening) return fail_with(listening.error());
       socket = std::move(*listening);
       spec.process.start_socket = {.value = socket.get()};
@@ -179,6 +185,7 @@ class Maker {
     take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
     if (!plan) return fail_with(plan.error());
+    state.start_socket = inode_of(socket.get());
     for (const auto& [file, bytes] :
          {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
       if (Status status = directory.write(file, bytes); !status) return fail_with(status.error());
@@ -234,9 +241,10 @@ class Maker {
   Status finish(const oci::Directory& directory, oci::State& state, const Process& process) {
     state.ready = true;
     if (Status status = directory.save(state); !status) return status;
-    const std::string console = call_.line.get("console-socket");
-    if (!console.empty() && process.console())
-      if (Status status = send_console(console, process.console()); !status) return status;
+    if (Status status = send_to(call_.line, "console-socket", process.console()); !status)
+      return status;
+    if (Status status = send_to(call_.line, "pidfd-socket", process.pidfd()); !status)
+      return status;
     return write_pid_file(call_.line.get("pid-file"), state.host_pid);
   }
 
@@ -274,7 +282,7 @@ Result<Opened> open_container(const Call& call, const std::string& id, Access ac
   if (!*state) *state = oci::State{.id = id, .version = "1.0.0", .ready = false};
   if ((*state)->host_pid == 0 &&
       (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
-    (*state)->host_pid = waiting_at(directory->path(oci::kSocketFile));
+    (*state)->host_pid = waiting_at((*state)->start_socket);
     if ((*state)->host_pid > 0) (*state)->start_time = start_time((*state)->host_pid);
   }
   return Opened{std::move(*directory), std::move(**state)};
@@ -304,7 +312,7 @@ int start(const Call& call) {
   if (!bytes) return call.report.fail(bytes.error());
   const Plan plan = plan_of(*bytes);
   if (Status status = verify(plan); !status) return call.report.fail(status.error());
-  const Status started = start_waiting(opened->directory.path(oci::kSocketFile), plan);
+  const Status started = start_waiting(opened->directory.short_path(oci::kSocketFile), plan);
   if (!started) {
     const int status = failure_status(plan, started.error());
     return call.report.fail(started.error(), status);

@@ -69,6 +69,12 @@ Status set_options(const CommandLine& line, Spec& spec) {
       *set |= uint64_t{1} << *number;
   }
   if (line.has("no-new-privs")) spec.process.no_new_privileges.value = true;
+  const auto label = [&](const char* flag, Wish<std::string>& into) {
+    if (line.has(flag))
+      into = {.value = line.get(flag), .from = spec.add_origin(std::string("--") + flag)};
+  };
+  label("apparmor", spec.process.apparmor_profile);
+  label("process-label", spec.process.selinux_label);
   return {};
 }
 
@@ -96,8 +102,22 @@ Result<oci::ExecProcess> read_process(const Call& call, const Opened& opened) {
   return result;
 }
 
+/// --cgroup PATH, or CONTROLLER:PATH for a hierarchy of v1: a cgroup below the
+/// container's own, "/a".
+std::string below(const CommandLine& line, const std::string& own) {
+  for (const std::string& text : line.all("cgroup")) {
+    const size_t colon = text.find(':');
+    const std::string path = text.substr(colon == std::string::npos ? 0 : colon + 1);
+    const bool climbs = ("/" + path + "/").find("/../") != std::string::npos;
+    const std::string controller = colon == std::string::npos ? "" : text.substr(0, colon);
+    const bool meant = controller.empty() || own.find("/" + controller + "/") != std::string::npos;
+    if (meant && !climbs) return path.starts_with('/') ? path : "/" + path;
+  }
+  return {};
+}
+
 /// All namespaces that the container has of its own by one setns, and its cgroups.
-void join(const Opened& opened, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
+void join(const Call& call, const Opened& opened, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
   const oci::State& state = opened.state;
   const Origin from = spec.add_origin("container " + state.id);
   bool joins_mount = false;
@@ -108,9 +128,11 @@ void join(const Opened& opened, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
     spec.namespaces.push_back({.type = *type, .fd = pidfd.get(), .from = from});
   }
   if (joins_mount) spec.root_fd = {.value = root.get(), .from = from};
-  for (const std::string& cgroup : state.cgroups)
+  for (const std::string& own : state.cgroups) {
+    const std::string cgroup = own + below(call.line, own);
     if (::access((cgroup + "/cgroup.procs").c_str(), F_OK) == 0)
       spec.resources.join.push_back({.value = cgroup, .from = from});
+  }
 }
 
 int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,
@@ -132,10 +154,10 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
     return call.report.fail(in_engine_words(process.error(), status, spec), status);
   }
   if (signals) signals->launched();
-  const std::string console = call.line.get("console-socket");
-  if (!console.empty() && process->console())
-    if (Status status = send_console(console, process->console()); !status)
-      return call.report.fail(status.error(), kExecFailed);
+  if (Status status = send_to(call.line, "console-socket", process->console()); !status)
+    return call.report.fail(status.error(), kExecFailed);
+  if (Status status = send_to(call.line, "pidfd-socket", process->pidfd()); !status)
+    return call.report.fail(status.error(), kExecFailed);
   if (Status status = write_pid_file(call.line.get("pid-file"), process->host_pid()); !status)
     return call.report.fail(status.error(), kExecFailed);
   if (detach) {
@@ -182,7 +204,7 @@ int exec(const Call& call) {
                        O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!pidfd || !root)
     return call.report.fail({.what = "container not running: no such process"}, kExecFailed);
-  join(*opened, pidfd.borrow(), root.borrow(), spec);
+  join(call, *opened, pidfd.borrow(), root.borrow(), spec);
   {
     const oci::Directory unlocked = std::move(opened->directory);
   }

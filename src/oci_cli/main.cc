@@ -14,14 +14,33 @@ struct Verb {
   std::string_view name;
   int (*main)(const Call& call);
 };
-constexpr Verb kVerbs[] = {
-    {"create", create}, {"start", start},   {"run", run},          {"exec", exec}, {"state", state},
-    {"kill", kill},     {"delete", remove}, {"list", list},        {"ps", ps},     {"pause", pause},
-    {"resume", resume}, {"spec", spec},     {"features", features}};
+constexpr Verb kVerbs[] = {{"create", create},
+                           {"start", start},
+                           {"run", run},
+                           {"exec", exec},
+                           {"state", state},
+                           {"kill", kill},
+                           {"delete", remove},
+                           {"list", list},
+                           {"ps", ps},
+                           {"pause", pause},
+                           {"resume", resume},
+                           {"update", update},
+                           {"events", events},
+                           {"checkpoint", checkpoint},
+                           {"restore", restore},
+                           {"spec", spec},
+                           {"features", features}};
+
+/// Root of a user namespace is an ordinary user outside; an engine of such a one runs us so.
+bool is_ordinary_user() {
+  const std::string map = oci::read_whole("/proc/self/uid_map").value_or("");
+  return ::geteuid() != 0 || (!map.empty() && map.find(" 4294967295\n") == std::string::npos);
+}
 
 std::string default_root() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (::geteuid() == 0 || runtime == nullptr) return "/run/isle-oci";
+  if (runtime == nullptr || !is_ordinary_user()) return "/run/isle-oci";
   return std::string(runtime) + "/isle-oci";
 }
 

@@ -67,9 +67,11 @@ Status send_with_fd(const std::string& socket_path, std::string_view text, Borro
 
 }  // namespace
 
-Status send_console(const std::string& socket_path, BorrowedFd master) {
-  return send_with_fd(socket_path, std::string_view("/dev/ptmx\0", sizeof "/dev/ptmx"), master,
-                      "the console socket");
+Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor) {
+  const std::string socket_path = line.get(flag);
+  if (socket_path.empty() || !descriptor) return {};
+  return send_with_fd(socket_path, std::string_view("/dev/ptmx\0", sizeof "/dev/ptmx"), descriptor,
+                      fmt::format("--{}", flag));
 }
 
 Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec) {

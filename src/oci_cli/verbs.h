@@ -49,6 +49,13 @@ int pause(const Call& call);
 int resume(const Call& call);
 /// What `delete --force` does, poststop hooks and all.
 Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state);
+// limits.cc
+int update(const Call& call);
+// events.cc
+int events(const Call& call);
+// checkpoint.cc
+int checkpoint(const Call& call);
+int restore(const Call& call);
 // about.cc
 int spec(const Call& call);
 int features(const Call& call);
@@ -59,8 +66,8 @@ std::string usage();
 
 /// --preserve-fds, as numbers; they must be open before isle-oci opens anything.
 Status pass_descriptors(const CommandLine& line, Spec& spec);
-/// --console-socket: hands the terminal's master over.
-Status send_console(const std::string& socket_path, BorrowedFd master);
+/// --console-socket, --pidfd-socket: hands a descriptor over, where the flag is given and there is one.
+Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor);
 Status write_pid_file(const std::string& path, pid_t pid);
 /// The filter's program into `spec`, from the cache below `root` where it is there.
 Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec);

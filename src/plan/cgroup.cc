@@ -32,13 +32,22 @@ std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2) {
   std::vector<CgroupWrite> writes;
   const auto add = [&](const char* controller, const char* v1_file, const char* v2_file,
                        std::string v1_value, std::string v2_value, Origin from) {
-    writes.push_back(
-        {controller, v2 ? v2_file : v1_file, v2 ? std::move(v2_value) : std::move(v1_value), from});
+    writes.push_back({.controller = controller,
+                      .file = v2 ? v2_file : v1_file,
+                      .value = v2 ? std::move(v2_value) : std::move(v1_value),
+                      .from = from});
   };
   if (wish.memory_limit_bytes) {
     const int64_t limit = wish.memory_limit_bytes->value;
     add("memory", "memory.limit_in_bytes", "memory.max", std::to_string(limit), or_max(limit),
         wish.memory_limit_bytes->from);
+  }
+  // Without a limit of memory there is none of both together.
+  if (wish.memory_limit_bytes && wish.memory_limit_bytes->value < 0 && !wish.memory_swap_bytes) {
+    add("memory", "memory.memsw.limit_in_bytes", "memory.swap.max", "-1", "max",
+        wish.memory_limit_bytes->from);
+    writes.back().pass_over = ENOENT;  // swap is not counted
+    std::swap(writes[writes.size() - 2], writes.back());
   }
   if (wish.memory_swap_bytes) {  // v1 counts memory and swap together, v2 swap alone
     const int64_t both = wish.memory_swap_bytes->value;
@@ -51,10 +60,21 @@ std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2) {
     const uint64_t period = wish.cpu_period_us ? wish.cpu_period_us->value : kDefaultPeriod;
     const Origin from = wish.cpu_quota_us ? wish.cpu_quota_us->from : wish.cpu_period_us->from;
     if (v2) {
-      writes.push_back({"cpu", "cpu.max", fmt::format("{} {}", or_max(quota), period), from});
+      writes.push_back({.controller = "cpu",
+                        .file = "cpu.max",
+                        .value = fmt::format("{} {}", or_max(quota), period),
+                        .from = from});
     } else {
-      writes.push_back({"cpu", "cpu.cfs_period_us", std::to_string(period), from});
-      writes.push_back({"cpu", "cpu.cfs_quota_us", std::to_string(quota), from});
+      if (wish.cpu_period_us)
+        writes.push_back({.controller = "cpu",
+                          .file = "cpu.cfs_period_us",
+                          .value = std::to_string(period),
+                          .from = from});
+      if (wish.cpu_quota_us)
+        writes.push_back({.controller = "cpu",
+                          .file = "cpu.cfs_quota_us",
+                          .value = std::to_string(quota),
+                          .from = from});
     }
   }
   if (wish.cpu_shares)
@@ -125,8 +145,10 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   const CgroupFacts& facts = host_.cgroup;
   std::vector<CgroupWrite> writes = cgroup_writes(wish, true);
   for (const UnifiedValue& value : wish.unified)
-    writes.push_back(
-        {value.file.substr(0, value.file.find('.')), value.file, value.value, value.from});
+    writes.push_back({.controller = value.file.substr(0, value.file.find('.')),
+                      .file = value.file,
+                      .value = value.value,
+                      .from = value.from});
   const Origin from = writes.front().from;
   if (facts.v2_parent.empty())
     return refuse(from, EACCES,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cgroup/device_filter.h"
 #include "plan/compiler.h"
 
 namespace isle::plan {
@@ -16,15 +17,10 @@ bool contains(const std::vector<std::string>& list, std::string_view wanted) {
   return std::ranges::find(list, wanted) != list.end();
 }
 
-bool asks_for(const Resources& wish, std::string_view controller) {
-  return std::ranges::any_of(wish.controller_values, [&](const ControllerValue& value) {
-    return value.controller == controller;
-  });
-}
-
-/// A new cpuset has no CPUs and takes no process, so that one is made only where it is asked for.
-bool is_wanted(const CgroupHierarchy& hierarchy, const Resources& wish) {
-  return !contains(hierarchy.controllers, "cpuset") || asks_for(wish, "cpuset");
+/// A new cpuset has no CPUs and takes no process, so that one is made only where it is known what
+/// to put in.
+bool is_wanted(const CgroupHierarchy& hierarchy, const CgroupFacts& facts) {
+  return !contains(hierarchy.controllers, "cpuset") || !facts.v1_cpus.empty();
 }
 
 std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
@@ -43,17 +39,26 @@ void Compiler::unshare_cgroup_namespace() {
 }
 
 /// Parents are left behind, as somebody else may be in them by then.
-void Compiler::cgroup_directory(const std::string& mount, Origin from) {
+void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin from) {
   const std::string& path = spec_.resources.path->value;
   const std::string leaf = mount + path;
   // What was there before is not ours to remove, nor are the processes in it ours to end.
   const bool is_new = host_.file(leaf).kind == FileKind::missing;
   if (is_new) need_guard(from);
+  // One that was there before has CPUs, or is not for us to give any.
+  const auto make = [&](const std::string& directory) {
+    Step& step = runtime(Op::mkdir, from, {text(directory), kMode});
+    step.pass_over = EEXIST;
+    if (!cpuset) return;
+    step.skip = 2;
+    runtime(Op::write_file, from, {text(directory + "/cpuset.cpus"), text(host_.cgroup.v1_cpus)});
+    runtime(Op::write_file, from, {text(directory + "/cpuset.mems"), text(host_.cgroup.v1_mems)});
+  };
   for (size_t slash = path.find('/', 1); is_new && slash != std::string::npos;
        slash = path.find('/', slash + 1))
-    runtime(Op::mkdir, from, {text(mount + path.substr(0, slash)), kMode}).pass_over = EEXIST;
+    make(mount + path.substr(0, slash));
   if (!is_new) return;
-  runtime(Op::mkdir, from, {text(leaf), kMode}).pass_over = EEXIST;
+  make(leaf);
   undo(Op::remove_cgroup, from, {text(leaf)}).flags = undo_flags();
 }
 
@@ -66,16 +71,15 @@ Status Compiler::cgroup_by_path() {
     return refuse(from, ENOENT,
                   fmt::format("make the cgroup \"{}\": no hierarchy is mounted", wish.path->value),
                   "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
-  const bool v2 = facts.layout == CgroupLayout::v2;
   std::vector<std::string> done;
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
-    if (!is_wanted(hierarchy, wish) || contains(done, hierarchy.mount)) continue;
+    if (!is_wanted(hierarchy, facts) || contains(done, hierarchy.mount)) continue;
     done.push_back(hierarchy.mount);
-    cgroup_directory(hierarchy.mount, from);
+    cgroup_directory(hierarchy.mount, contains(hierarchy.controllers, "cpuset"), from);
     attach_v1_.push_back(hierarchy.mount + wish.path->value);
   }
   if (!facts.v2_mount.empty()) {
-    cgroup_directory(facts.v2_mount, from);
+    cgroup_directory(facts.v2_mount, false, from);
     // Each directory on the way hands its controllers on; which it may, its parent decides.
     const std::string& path = wish.path->value;
     for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1))
@@ -85,43 +89,35 @@ Status Compiler::cgroup_by_path() {
                  text("+" + controller)})
             .pass_over = kAnyError;
   }
-  if (Status status = cgroup_values(v2); !status) return status;
+  if (Status status = cgroup_values(); !status) return status;
   if (facts.v2_mount.empty()) return {};
   open_cgroup(facts.v2_mount + wish.path->value, from);
+  device_filter();
   return {};
 }
 
-Status Compiler::cgroup_values(bool v2) {
-  const Resources& wish = spec_.resources;
-  const CgroupFacts& facts = host_.cgroup;
-  std::vector<CgroupWrite> writes = cgroup_writes(wish, v2);
-  for (const UnifiedValue& value : wish.unified) {
-    if (!v2)
-      return refuse(value.from, 0,
-                    fmt::format("set {}: that is a file of cgroup v2, and this machine's "
-                                "controllers are on v1",
-                                value.file));
-    writes.push_back(
-        {value.file.substr(0, value.file.find('.')), value.file, value.value, value.from});
-  }
-  for (const ControllerValue& value : wish.controller_values) {
-    if (v2 && value.v2_file.empty())
-      return refuse(value.from, 0,
-                    fmt::format("set {}: on cgroup v2 isle cannot do that yet", value.v1_file));
-    writes.push_back({value.controller, v2 ? value.v2_file : value.v1_file,
-                      v2 ? value.v2_value : value.v1_value, value.from});
-  }
-  for (const CgroupWrite& write : writes) {
-    std::string mount = v2 ? facts.v2_mount : "";
-    for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies)
-      if (!v2 && contains(hierarchy.controllers, write.controller)) mount = hierarchy.mount;
-    if (mount.empty())
-      return refuse(write.from, ENOENT,
-                    fmt::format("set {}: no hierarchy has that controller", write.file));
-    runtime(Op::write_file, write.from,
-            {text(fmt::format("{}{}/{}", mount, wish.path->value, write.file)), text(write.value)});
-  }
+Status Compiler::cgroup_values() {
+  Resources wish = spec_.resources;
+  // In a user namespace no device can be made, and none but the host's own be opened.
+  if (new_user() || !host_.in_initial_user_namespace) wish.devices.clear();
+  const auto writes = limit_writes(wish, host_.cgroup, spec_.origins);
+  if (!writes) return std::unexpected(writes.error());
+  for (const CgroupWrite& write : *writes)
+    runtime(Op::write_file, write.from, {text(write.path), text(write.value)}).pass_over =
+        static_cast<uint8_t>(write.pass_over);
   return {};
+}
+
+/// v2 has no list of devices, but a program that is asked.
+void Compiler::device_filter() {
+  const std::vector<DeviceRule>& rules = spec_.resources.devices;
+  const bool on_v1 = std::ranges::any_of(host_.cgroup.v1_hierarchies, [](const auto& hierarchy) {
+    return contains(hierarchy.controllers, "devices");
+  });
+  if (rules.empty() || on_v1 || new_user() || !host_.in_initial_user_namespace) return;
+  const std::vector<uint64_t> program = cgroup::device_filter(rules);
+  runtime(Op::device_filter, rules.front().from,
+          {cgroup_, b_.blob(program.data(), program.size() * sizeof(uint64_t))});
 }
 
 /// On v2 the one hierarchy. On v1 a tmpfs with the container's own cgroup of each bound into it:
@@ -154,7 +150,7 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
     b_.release(tree);
   };
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
-    if (wish.path && !is_wanted(hierarchy, wish)) continue;
+    if (wish.path && !is_wanted(hierarchy, facts)) continue;
     show(hierarchy.mount, hierarchy.own);
     for (const std::string& controller : hierarchy.controllers)
       if (hierarchy.controllers.size() > 1)

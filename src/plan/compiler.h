@@ -4,6 +4,7 @@
 // Each part adds its steps to the one list; all that the order depends on stands in compile.cc.
 #pragma once
 
+#include "isle/cgroup.h"
 #include "isle/host.h"
 #include "isle/plan.h"
 #include "isle/spec.h"
@@ -30,13 +31,7 @@ struct Mounted {
   Register fd = kNone;
 };
 
-/// One write: a file of a controller.
-struct CgroupWrite {
-  std::string controller;
-  std::string file;
-  std::string value;
-  Origin from;
-};
+/// The limits that have fields of their own in Resources.
 std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2);
 
 /// The MS_* bit of a propagation type, 0 for unchanged.
@@ -135,8 +130,9 @@ class Compiler {
 
   // cgroup_path.cc
   Status cgroup_by_path();
-  Status cgroup_values(bool v2);
-  void cgroup_directory(const std::string& mount, Origin from);
+  Status cgroup_values();
+  void device_filter();
+  void cgroup_directory(const std::string& mount, bool cpuset, Origin from);
   Status cgroup_tree(const FsOperation& op, const FileSystem& fs);
   [[nodiscard]] bool late_cgroup_namespace() const;
   void unshare_cgroup_namespace();

@@ -81,6 +81,7 @@ enum class Op : uint8_t {
   create_file,
   unlink,
   remove_cgroup,
+  device_filter,
   // process
   prctl,
   capset,

@@ -129,6 +129,11 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::unlink, "unlink", {Kind::text}, "removes a file of the host"},
     {Op::remove_cgroup, "remove_cgroup", {Kind::text}, "ends what is in a cgroup, removes it"},
 
+    {Op::device_filter,
+     "device_filter",
+     {in, blob},
+     "a BPF program that decides about devices, for this cgroup"},
+
     {Op::prctl, "prctl", {Kind::prctl, number}, "prctl(2)"},
     {Op::capset,
      "capset",

@@ -146,6 +146,8 @@ std::string about_path(const FailedStep& failed) {
       return fmt::format("make the file \"{}\" on the host", failed.text(0));
     case Op::unlink:
       return fmt::format("remove \"{}\"", failed.text(0));
+    case Op::device_filter:
+      return "attach the device filter to the cgroup";
     case Op::remove_cgroup:
       return fmt::format("remove the cgroup \"{}\"", failed.text(0));
     case Op::persist:

@@ -151,6 +151,13 @@ void look_up_files(const Spec& spec, Host& host) {
     host.files.try_emplace(fmt::format("fd:{}", fd), look_at(fd));
 }
 
+namespace {
+std::string first_line(const std::string& path) {
+  const std::string text = sys::read_text(path).value_or("");
+  return text.substr(0, text.find('\n'));
+}
+}  // namespace
+
 bool mounts_cgroups(const Spec& spec) {
   return std::ranges::any_of(spec.mounts, [](const FsOperation& op) {
     const auto* fs = std::get_if<FileSystem>(&op.what);
@@ -162,7 +169,16 @@ void look_up_cgroup(const std::string& path, Host& host) {
   const auto look = [&](const std::string& mount) {
     if (!mount.empty()) host.files.try_emplace(mount + path, look_at(mount + path));
   };
-  for (const CgroupHierarchy& hierarchy : host.cgroup.v1_hierarchies) look(hierarchy.mount);
+  for (const CgroupHierarchy& hierarchy : host.cgroup.v1_hierarchies) {
+    look(hierarchy.mount);
+    if (std::ranges::find(hierarchy.controllers, "cpuset") == hierarchy.controllers.end()) continue;
+    for (std::string directory = path;; directory.resize(directory.rfind('/'))) {
+      const std::string file = hierarchy.mount + directory + "/cpuset.";
+      host.cgroup.v1_cpus = first_line(file + "cpus");
+      host.cgroup.v1_mems = first_line(file + "mems");
+      if (directory.empty() || !host.cgroup.v1_cpus.empty()) break;
+    }
+  }
   look(host.cgroup.v2_mount);
 }
 

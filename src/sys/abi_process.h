@@ -293,6 +293,24 @@ struct sock_fprog {
 };
 static_assert(sizeof(sock_fprog) == 16);
 
+/// First argument of bpf(2), and as much of its second as isle uses.
+enum class BpfCommand : int { prog_load = 5, prog_attach = 8 };
+inline constexpr std::uint32_t kBpfProgCgroupDevice = 15;  // 4.15
+inline constexpr std::uint32_t kBpfCgroupDevice = 6;
+inline constexpr std::uint32_t kBpfAllowMulti = 2;
+struct bpf_prog_load {
+  std::uint32_t prog_type = 0, insn_cnt = 0;
+  const std::uint64_t* insns = nullptr;
+  const char* license = nullptr;
+  std::uint32_t log_level = 0, log_size = 0;
+  const void* log_buf = nullptr;
+  std::uint32_t kern_version = 0, prog_flags = 0;
+};
+static_assert(sizeof(bpf_prog_load) == 48);
+struct bpf_prog_attach {
+  std::uint32_t target_fd = 0, attach_bpf_fd = 0, attach_type = 0, attach_flags = 0;
+};
+
 /// First argument of keyctl(2).
 enum class Keyctl : int { get_keyring_id = 0, join_session_keyring = 1, setperm = 5 };
 

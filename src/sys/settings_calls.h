@@ -122,6 +122,11 @@ inline int set_mempolicy(Mempolicy mode, const unsigned long* nodes,
 inline int seccomp(SeccompOp operation, SeccompFlags flags, const void* args) noexcept {
   return raw_int(__NR_seccomp, operation, flags, args);
 }
+/// bpf(2): a descriptor, or 0.
+template <class Attributes>
+int bpf(BpfCommand command, const Attributes& attributes) noexcept {
+  return raw_int(__NR_bpf, command, &attributes, sizeof attributes);
+}
 /// keyctl(2): a serial number or 0.
 template <class... Args>
 inline int keyctl(Keyctl operation, Args... args) noexcept {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -25,6 +26,11 @@ Bundle::Bundle() {
   config["process"].erase("rlimits");
 }
 
+std::string Bundle::runtime() {
+  const char* other = std::getenv("ISLE_TEST_OCI_RUNTIME");
+  return other != nullptr ? other : isle_binary("isle-oci");
+}
+
 Bundle::~Bundle() {
   for (const std::string& id : oci::Directory::list(dir_ / "state"))
     (void)oci({"delete", "--force", id});
@@ -43,7 +49,7 @@ std::string Bundle::container_dir(std::string_view id) const {
 }
 
 CommandResult Bundle::oci(std::vector<std::string> words, CommandOptions options) const {
-  std::vector<std::string> argv = {isle_binary("isle-oci"), "--root", dir_ / "state"};
+  std::vector<std::string> argv = {Bundle::runtime(), "--root", dir_ / "state"};
   argv.insert(argv.end(), words.begin(), words.end());
   if (options.working_dir.empty()) options.working_dir = dir_ / "bundle";
   return run_command(std::move(argv), std::move(options));
@@ -55,7 +61,7 @@ CommandResult Bundle::create(const std::string& id, const std::vector<std::strin
                                    "out=$1; shift; exec \"$@\" </dev/null >\"$out\" 2>&1",
                                    "sh",
                                    dir_ / "output",
-                                   isle_binary("isle-oci"),
+                                   Bundle::runtime(),
                                    "--root",
                                    dir_ / "state",
                                    "create"};

@@ -18,6 +18,8 @@ class Bundle {
   Bundle(const Bundle&) = delete;
   Bundle& operator=(const Bundle&) = delete;
 
+  /// isle-oci, or the one that ISLE_TEST_OCI_RUNTIME names (tools/oci_columns).
+  [[nodiscard]] static std::string runtime();
   /// What config.json will be; save() writes it.
   oci::Json config;
   void save() const;

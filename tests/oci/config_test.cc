@@ -1,6 +1,7 @@
 // config.json to Spec: what each field becomes, and what each wrong one is told.
 #include <gtest/gtest.h>
 
+#include "isle/cgroup.h"
 #include "isle/names.h"
 #include "oci/config.h"
 
@@ -191,12 +192,15 @@ TEST(OciConfig, DevicesAreDeniedButThoseListed) {
       read(with("/linux/resources/devices",
                 Json::array({{{"allow", true}, {"type", "c"}, {"major", 10}, {"access", "r"}}})));
   ASSERT_TRUE(container) << container.error().message();
-  const auto& values = container->spec.resources.controller_values;
-  ASSERT_GT(values.size(), 2U);
-  EXPECT_EQ(values[0].v1_file, "devices.deny");
-  EXPECT_EQ(values[0].v1_value, "a");
-  EXPECT_EQ(values[1].v1_file, "devices.allow");
-  EXPECT_EQ(values[1].v1_value, "c 10:* r");
+  CgroupFacts v1{.layout = CgroupLayout::v1};
+  v1.v1_hierarchies = {{.mount = "/devices", .own = "/", .controllers = {"devices"}}};
+  const auto writes = limit_writes(container->spec.resources, v1, {});
+  ASSERT_TRUE(writes) << writes.error().message();
+  ASSERT_GT(writes->size(), 3U);
+  EXPECT_EQ((*writes)[0].file, "devices.deny");
+  EXPECT_EQ((*writes)[0].value, "a");
+  EXPECT_EQ((*writes)[2].path, "/devices/isle-oci-c/devices.allow");
+  EXPECT_EQ((*writes)[2].value, "c 10:* r");
 }
 
 }  // namespace

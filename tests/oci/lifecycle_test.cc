@@ -10,7 +10,7 @@ namespace {
 class Oci : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    ISLE_REQUIRE("root", "program:busybox", "cgroup_v1");
     bundle_.emplace();
   }
   std::optional<Bundle> bundle_;
@@ -93,6 +93,29 @@ TEST_F(Oci, Exec) {
   EXPECT_EQ(by_file.out, "b\n") << by_file;
 }
 
+TEST_F(Oci, ExecIntoACgroupBelow) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const auto state = oci::Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
+  const std::string below = "/sys/fs/cgroup/pids" + state["cgroupPath"].get<std::string>() + "/sub";
+  ASSERT_TRUE(std::filesystem::create_directory(below));
+  const auto one =
+      bundle_->oci({"exec", "--cgroup", "pids:/sub", "c", "grep", "pids", "/proc/self/cgroup"});
+  EXPECT_NE(one.out.find("/sub\n"), std::string::npos) << one;
+  const auto climbing =
+      bundle_->oci({"exec", "--cgroup=pids:../..", "c", "grep", "pids", "/proc/self/cgroup"});
+  EXPECT_EQ(climbing.out.find(".."), std::string::npos) << climbing;
+}
+
+TEST_F(Oci, CheckpointIsRefusedAndItsFlagsAreKnown) {
+  EXPECT_TRUE(bundle_->oci({"checkpoint", "--help"}).ok());
+  const auto flag = bundle_->oci({"restore", "--lsm-mount-context"});
+  EXPECT_NE(flag.err.find("flag needs an argument"), std::string::npos) << flag;
+  const auto refused = bundle_->oci({"checkpoint", "--image-path", "/x", "--tcp-established", "c"});
+  EXPECT_NE(refused.err.find("criu"), std::string::npos) << refused;
+}
+
 TEST_F(Oci, PauseAndResume) {
   bundle_->set_command({"sleep", "1000"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
@@ -127,6 +150,14 @@ TEST_F(Oci, MakerKilledBeforeItWroteAnything) {
   EXPECT_FALSE(bundle_->create("c").ok());
   EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
   EXPECT_EQ(bundle_->status("c"), "");
+}
+
+TEST_F(Oci, NamesAreLongerThanASocketsAddress) {
+  const std::string id(200, 'x');
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create(id).ok()) << bundle_->output();
+  EXPECT_TRUE(bundle_->oci({"start", id}).ok());
+  EXPECT_EQ(bundle_->status(id), "running");
 }
 
 TEST_F(Oci, BadIds) {
@@ -165,11 +196,10 @@ TEST_F(Oci, MemoryLimitIsWritten) {
 TEST_F(Oci, PreservedDescriptorsAreOpenAndOthersNot) {
   bundle_->set_command({"sh", "-c", "cat <&3; ls /proc/self/fd"});
   const std::string text = bundle_->dir().write("text", "kept\n");
-  const auto result =
-      run_command({"/bin/sh", "-c", "exec 3<" + text + " 4<" + text + "; exec \"$@\"", "sh",
-                   isle_binary("isle-oci"), "--root", bundle_->dir() / "state", "run",
-                   "--preserve-fds", "1", "c"},
-                  {.working_dir = bundle_->dir() / "bundle"});
+  const auto result = run_command(
+      {"/bin/sh", "-c", "exec 3<" + text + " 4<" + text + "; exec \"$@\"", "sh", Bundle::runtime(),
+       "--root", bundle_->dir() / "state", "run", "--preserve-fds", "1", "c"},
+      {.working_dir = bundle_->dir() / "bundle"});
   EXPECT_EQ(result.out, "kept\n0\n1\n2\n3\n4\n") << result;  // 4: the directory that ls reads
 }
 

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""engines_containerd.py [--runtime PROGRAM]: containerd (by ctr) and docker drive isle-oci.
+
+Their daemons run in mount and network namespaces of the test's own, with all state in one directory; the machine's
+services, /var/lib and firewall are not touched. Programs are taken from PATH and from ISLE_ENGINES_PATH, for packages
+that were unpacked only.
+"""
+import argparse
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
+MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
+os.environ["PATH"] += ":" + os.environ.get("ISLE_ENGINES_PATH", "") + ":/usr/sbin:/sbin"
+NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
+
+# (words, status, what the output has). ctr's `run` wants image, name, command.
+CTR = [
+    ("run --rm {run} bb one echo hello", 0, "hello"),
+    ("run --rm {run} bb one sh -c 'exit 7'", 7, ""),
+    ("run --rm {run} bb one nosuchcommand", 1, "not found"),
+    ("run --rm {run} --memory-limit 67108864 bb one true", 0, ""),
+    ("run --rm {run} --env A=b --cwd /bin bb one sh -c 'echo $A; pwd'", 0, "b\n/bin"),
+    ("run --rm {run} --mount type=bind,src=/etc,dst=/x,options=rbind:ro bb one sh -c 'cat /x/hostname; touch /x/y'", 1, "Read-only"),
+    ("run -d {run} bb c sh -c 'exec sleep 1000'", 0, ""),
+    ("task ls", 0, "RUNNING"),
+    ("task exec --exec-id e1 c echo inside", 0, "inside"),
+    ("task exec --exec-id e2 c sh -c 'exit 5'", 5, ""),
+    ("task exec --exec-id e3 --cwd /bin --user 7 c id -u", 0, "7"),
+    ("task ps c", 0, "PID"),
+    ("task metrics c", 0, "memory"),
+    ("task pause c", 0, ""),
+    ("task ls", 0, "PAUSED"),
+    ("task resume c", 0, ""),
+    ("task ls", 0, "RUNNING"),
+    ("task kill -s SIGKILL c", 0, ""),
+    ("WAIT task ls", 0, "STOPPED"),
+    ("task rm c", 0, "137"),
+    ("container rm c", 0, ""),
+]
+DOCKER = [
+    ("run --rm {run} bb echo hello", 0, "hello"),
+    ("run --rm {run} bb sh -c 'exit 7'", 7, ""),
+    ("run --rm {run} bb nosuchcommand", 127, "not found"),
+    ("run --rm {run} bb /etc", 126, "ermission denied"),
+    ("run --rm {run} --user 12:34 -w /bin -e A=b bb sh -c 'id -u; pwd; echo $A'", 0, "12\n/bin\nb"),
+    ("run --rm {run} --read-only bb touch /x", 1, "Read-only"),
+    ("run --rm {run} --cap-drop all bb grep CapEff /proc/self/status", 0, "0000000000000000"),
+    ("run --rm {run} --memory 64m --pids-limit 50 bb cat /sys/fs/cgroup/memory/memory.limit_in_bytes", 0, "67108864", "v1"),
+    ("run --rm {run} -v /etc:/x:ro bb touch /x/y", 1, "Read-only"),
+    ("run --rm {run} --tmpfs /t:size=1m bb grep /t /proc/mounts", 0, "size=1024k"),
+    ("run --rm {run} --init bb cat /proc/1/comm", 0, "init", "docker-init"),
+    ("run -d {run} --name box bb sh -c 'echo said; exec sleep 1000'", 0, ""),
+    ("ps", 0, "sh -c 'echo said"),
+    ("exec box echo inside", 0, "inside"),
+    ("exec box sh -c 'exit 5'", 5, ""),
+    ("exec box nosuchcommand", 126, ""),
+    ("exec -u 5 box id -u", 0, "5"),
+    ("logs box", 0, "said"),
+    ("top box", 0, "sleep"),
+    ("pause box", 0, ""),
+    ("inspect -f '{{.State.Status}} {{.HostConfig.Runtime}}' box", 0, "paused isle"),
+    ("unpause box", 0, ""),
+    ("update --memory 128m --memory-swap 256m box", 0, ""),
+    ("exec box cat /sys/fs/cgroup/memory/memory.limit_in_bytes", 0, "134217728", "v1"),
+    ("stats --no-stream box", 0, "box"),
+    ("stop -t 0 box", 0, ""),
+    ("inspect -f '{{.State.Status}} {{.State.ExitCode}}' box", 0, "exited 137"),
+    ("start box", 0, ""),
+    ("rm -f box", 0, ""),
+]
+
+
+def skip(name, why):
+    held = name in MUST_RUN or "all" in MUST_RUN
+    print(f"needs {name}: {why}" + (" (and ISLE_TESTS_MUST_RUN lists it)" if held else ""))
+    sys.exit(1 if held else 77)
+
+
+def in_own_namespaces():
+    if os.environ.get("ISLE_ENGINES_INSIDE"):
+        return
+    if os.geteuid() != 0:
+        skip("root", f"this is uid {os.geteuid()}")
+    for program in ("containerd", "ctr", "containerd-shim-runc-v2", "busybox"):
+        if shutil.which(program) is None:
+            skip("containerd" if program != "busybox" else program, f"{program} is not installed")
+    with tempfile.TemporaryDirectory(prefix="isle-containerd-", dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
+        environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}
+        # A pid namespace, so that shims and daemons end with the test.
+        done = subprocess.run(["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc",
+                               "--propagation", "private", sys.executable, *sys.argv], env=environment, check=False)
+    sys.exit(done.returncode)
+
+
+def layer():
+    """The image's one layer, a tar file."""
+    text = io.BytesIO()
+    with tarfile.open(fileobj=text, mode="w") as archive:
+        for name in ("bin", "etc", "tmp", "dev", "proc", "sys"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        archive.add(shutil.which("busybox"), "bin/busybox")
+        for name in NAMES:
+            entry = tarfile.TarInfo(f"bin/{name}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(entry)
+    return text.getvalue()
+
+
+def write_image(path):
+    """As `docker save` writes one."""
+    bytes_of_layer = layer()
+    digest = hashlib.sha256(bytes_of_layer).hexdigest()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    config = json.dumps({"architecture": machine, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+                         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": ["docker.io/library/bb:latest"], "Layers": ["layer.tar"]}]).encode()
+    with tarfile.open(path, "w") as archive:
+        for name, data in (("layer.tar", bytes_of_layer), ("config.json", config), ("manifest.json", manifest)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+class Daemon:
+    def __init__(self, scratch, name, argv, ready):
+        self.log = pathlib.Path(scratch) / f"{name}.log"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        for _ in range(300):
+            if self.process.poll() is not None:
+                break
+            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(0.2)
+        raise RuntimeError(f"{name} did not start: {self.log.read_text()[-1500:]}")
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+class Suite:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], {}
+        self.v1 = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+    def run(self, who, command, rows, words_of_run):
+        for words, status, wanted, *need in rows:
+            if need and not (self.v1 if need == ["v1"] else shutil.which(need[0])):
+                self.skipped[need[0]] = self.skipped.get(need[0], 0) + 1
+                continue
+            tries = 50 if words.startswith("WAIT ") else 1
+            argv = command + shlex.split(words.removeprefix("WAIT ").replace("{run}", words_of_run))
+            for _ in range(tries):
+                try:
+                    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                          text=True, timeout=60, check=False)
+                    got, output = done.returncode, done.stdout
+                except subprocess.TimeoutExpired as late:
+                    got, output = "no end", str(late.stdout)
+                if got == status and wanted in output:
+                    break
+                if tries > 1:
+                    time.sleep(0.1)
+            if got == status and wanted in output:
+                self.passed += 1
+            else:
+                self.failed.append(f"{who} {words}\n  status {got}, expected {status}, and {wanted!r} in\n  {output.strip()[-600:]}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runtime", default=str(BUILD / "bin/isle-oci"))
+    options = parser.parse_args()
+    in_own_namespaces()
+    scratch = pathlib.Path(os.environ["ISLE_ENGINES_INSIDE"])
+    cgroups = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("*/*")}
+    for directory in ("/run", "/var/lib/containerd", "/var/lib/docker", "/etc/docker"):
+        if os.path.isdir(directory):
+            subprocess.run(["mount", "-t", "tmpfs", "isle-test", directory], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    write_image(scratch / "bb.tar")
+    (scratch / "config.toml").write_text(
+        f'version = 2\nroot = "{scratch}/root"\nstate = "/run/c"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", '
+        '"io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs"]\n'
+        '[grpc]\naddress = "/run/c.sock"\n[plugins."io.containerd.internal.v1.opt"]\n'
+        f'path = "{scratch}/opt"\n')
+    ctr = ["ctr", "--address", "/run/c.sock"]
+    suite = Suite()
+    daemons = [Daemon(scratch, "containerd", ["containerd", "--config", str(scratch / "config.toml")], [*ctr, "version"])]
+    try:
+        imported = subprocess.run([*ctr, "images", "import", "--snapshotter", "native", str(scratch / "bb.tar")], capture_output=True,
+                                  text=True, check=False)
+        if imported.returncode != 0:
+            raise RuntimeError(f"ctr images import: {imported.stderr}")
+        rows = [(words.replace(" bb ", " docker.io/library/bb:latest "), *rest) for words, *rest in CTR]
+        suite.run("ctr", ctr, rows, f"--snapshotter native --runc-binary {options.runtime}")
+        told = subprocess.run([options.runtime, "features"], capture_output=True, text=True, check=False)
+        features = json.loads(told.stdout) if told.returncode == 0 else {}
+        if shutil.which("dockerd") is None:
+            suite.skipped["docker"] = len(DOCKER)
+        elif not features.get("hooks", ["prestart"]):  # docker sets a container's network up by one
+            suite.skipped["hooks of the runtime, for docker"] = len(DOCKER)
+        else:
+            # The client of docker.io; another of that name may stand before it in PATH.
+            client = pathlib.Path(shutil.which("dockerd")).parent.parent / "bin/docker"
+            docker = [str(client), "-H", "unix:///run/d.sock"]
+            daemons.append(Daemon(scratch, "dockerd", [
+                "dockerd", "--data-root", f"{scratch}/docker", "--exec-root", "/run/d", "--pidfile", "/run/d.pid",
+                "-H", "unix:///run/d.sock", "--containerd", "/run/c.sock", "--add-runtime", f"isle={options.runtime}",
+                "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+                "--bridge=none", "--exec-opt", "native.cgroupdriver=cgroupfs"], [*docker, "version"]))
+            subprocess.run([*docker, "load", "-i", str(scratch / "bb.tar")], capture_output=True, check=True)
+            seccomp = features.get("linux", {}).get("seccomp", {}).get("enabled", True)
+            unconfined = "" if seccomp else " --security-opt seccomp=unconfined"
+            suite.run("docker", docker, DOCKER, "--runtime isle --network none" + unconfined)
+    except RuntimeError as error:
+        suite.failed.append(str(error))
+    finally:
+        for daemon in reversed(daemons):
+            daemon.end()
+        for path in pathlib.Path("/sys/fs/cgroup").glob("*/*"):
+            if path.is_dir() and str(path) not in cgroups and path.name in ("docker", "default", "moby"):
+                subprocess.run(["find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"],
+                               stderr=subprocess.DEVNULL, check=False)
+    for what in suite.failed:
+        print(f"FAILED: {what}")
+    for need, count in suite.skipped.items():
+        print(f"skipped {count}: needs {need}")
+    print(f"{suite.passed} passed, {len(suite.failed)} failed, {sum(suite.skipped.values())} skipped")
+    return 1 if suite.failed or any(need in MUST_RUN for need in suite.skipped) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
