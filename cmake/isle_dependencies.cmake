@@ -19,3 +19,11 @@ if(fmt_VERSION VERSION_LESS 11)
 else()
   target_compile_definitions(isle_third_party INTERFACE FMT_HEADER_ONLY)
 endif()
+
+# Of the commands that make filters of profiles only (src/seccomp); static as they are.
+find_path(libseccomp_include seccomp.h REQUIRED)
+find_library(libseccomp_library NAMES libseccomp.a seccomp REQUIRED)
+add_library(isle_libseccomp INTERFACE)
+target_include_directories(isle_libseccomp SYSTEM INTERFACE "${libseccomp_include}")
+target_link_libraries(isle_libseccomp INTERFACE "${libseccomp_library}")
+mark_as_advanced(libseccomp_include libseccomp_library)

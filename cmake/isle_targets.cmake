@@ -44,10 +44,10 @@ function(isle_sources result folder)
   set(${result} ${found} PARENT_SCOPE)
 endfunction()
 
-# isle_layer(NAME [FREESTANDING]): the objects of src/NAME, part of libisle. A folder without sources is no error:
-# a layer may be headers only.
+# isle_layer(NAME [FREESTANDING] [APART]): the objects of src/NAME, part of libisle; APART: not of it, for what it needs
+# shall not be needed by all. A folder without sources is no error: a layer may be headers only.
 function(isle_layer name)
-  cmake_parse_arguments(arg "FREESTANDING" "" "" ${ARGN})
+  cmake_parse_arguments(arg "FREESTANDING;APART" "" "" ${ARGN})
   isle_sources(sources src/${name})
   if(NOT sources)
     return()
@@ -59,7 +59,9 @@ function(isle_layer name)
   else()
     target_link_libraries(isle_${name} PRIVATE isle_hosted isle_third_party)
   endif()
-  set_property(GLOBAL APPEND PROPERTY ISLE_LAYERS isle_${name})
+  if(NOT arg_APART)
+    set_property(GLOBAL APPEND PROPERTY ISLE_LAYERS isle_${name})
+  endif()
 endfunction()
 
 # isle-exec: the executor as a program of its own, without libc, handed to the kernel from memory (docs/design.md).

@@ -31,6 +31,7 @@ enum class FileKind : uint8_t {
   block_device,
   fifo,
   socket,
+  symlink,  ///< Of "link:PATH" only: that name's own kind.
   no_access
 };
 

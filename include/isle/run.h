@@ -54,6 +54,9 @@ struct LaunchOptions {
   /// thread's.
   std::optional<uint64_t> signal_mask = {};
   std::optional<Fault> fault = {};
+  /// For plans that call back: the first process's pid, and the listener where there is one. An
+  /// error ends the launch, and is what that returns.
+  std::function<Status(CallPoint point, pid_t host_pid, BorrowedFd listener)> on_call = {};
 };
 
 /// A sandboxed process that was started: its command's execve has succeeded. Move-only. A Process
@@ -74,6 +77,10 @@ class Process {
   /// stat(2)'s st_ino of its namespace of that type when its command started; lsns(8) calls it NS.
   /// 0 where Spec::note_namespaces was not asked for, or the kernel has no such type.
   [[nodiscard]] uint64_t namespace_inode(NamespaceType type) const;
+
+  /// The listener of a filter that asks for one (seccomp_unotify(2)), where the plan does not call
+  /// back for it; owned by this object.
+  [[nodiscard]] BorrowedFd listener() const;
 
   /// Sends `signal`. The first process of a pid namespace is spared by the kernel from signals it
   /// has no handler for (pid_namespaces(7)); where such a signal would have ended it, it is ended

@@ -92,6 +92,10 @@ struct Bind {
   IdMap uid_mappings = {};
   IdMap gid_mappings = {};
   bool idmap_recursive = false;
+  /// A source whose last name is a symbolic link: that link itself is bound ...
+  bool no_follow = false;
+  /// ... or one like it is made at the destination, and nothing is mounted.
+  bool copy_link = false;
 };
 
 /// A new file system: tmpfs, proc, sysfs, devpts, mqueue, cgroup2, ext4 ...
@@ -105,6 +109,8 @@ struct FileSystem {
   /// Refused where the destination's last name is a symbolic link (proc, sysfs: what is masked
   /// below them must be theirs).
   bool refuse_links = false;
+  /// Filled, before it is attached, with a copy of what stands at the destination.
+  bool copy_up = false;
 };
 
 /// overlayfs. With `upper` empty changes go to memory and are gone at the end.
@@ -177,6 +183,8 @@ struct FsOperation {
   /// Passed over where the source (bwrap's -try) or the destination (masked paths) is missing.
   bool optional = false;
   Origin from = 0;
+  /// The destination's last name is not followed where it is a symbolic link: that is mounted on.
+  bool no_follow = false;
 };
 
 /// The new root. Without one in Spec, the caller's mount tree stays as it is and operations
@@ -218,6 +226,8 @@ struct Rlimit {
 struct Seccomp {
   std::vector<uint64_t> instructions = {};  ///< struct sock_filter, 8 bytes each.
   uint32_t flags = 0;                       ///< SECCOMP_FILTER_FLAG_*
+  /// SECCOMP_FILTER_FLAG_NEW_LISTENER: who answers SECCOMP_RET_USER_NOTIF; see Process::listener().
+  [[nodiscard]] bool has_listener() const { return (flags & 1U << 3) != 0; }
 };
 
 struct Scheduler {
@@ -225,6 +235,24 @@ struct Scheduler {
   int32_t nice = 0;
   uint32_t priority = 0;
   uint64_t flags = 0, runtime_ns = 0, deadline_ns = 0, period_ns = 0;
+};
+
+/// set_mempolicy(2).
+struct MemoryPolicy {
+  uint32_t mode = 0;                 ///< MPOL_* with MPOL_F_*.
+  std::vector<uint64_t> nodes = {};  ///< A bit a node.
+};
+
+/// A program that is run while the sandbox is made; that fails with it. Its standard input holds
+/// `input_before`, its first process's pid as seen where the program runs, and `input_after`.
+struct Hook {
+  std::string path;                    ///< Absolute, where the program runs.
+  std::vector<std::string> args = {};  ///< Empty: the path.
+  std::vector<std::string> env = {};   ///< All of it.
+  uint32_t timeout_s = 0;              ///< 0: none; then it is killed.
+  std::string input_before = {};
+  std::string input_after = {};
+  Origin from = 0;
 };
 
 struct User {
@@ -263,12 +291,17 @@ struct ProcessWish {
   Wish<int> oom_score_adj = {};
   Wish<int> nice = {};
   Wish<std::vector<int>> cpus_allowed = {};
+  /// Those it may use until it is in its cgroup.
+  Wish<std::vector<int>> initial_cpus_allowed = {};
+  Wish<MemoryPolicy> memory_policy = {};
   Wish<Scheduler> scheduler = {};
   Wish<int> io_priority = {};  ///< As ioprio_set(2) takes it.
   Wish<uint64_t> personality = {};
   Wish<std::string> apparmor_profile = {};
   Wish<std::string> selinux_label = {};
   Wish<Seccomp> seccomp = {};
+  /// A session keyring of its own, by this name (keyctl(2) KEYCTL_JOIN_SESSION_KEYRING).
+  Wish<std::string> session_keyring = {};
   /// A controlling terminal of its own, its other end in Process::console().
   Asked<bool> terminal = {};
   /// Its size before the command starts; without a wish 0 by 0.
@@ -347,6 +380,12 @@ struct Resources {
   std::vector<Asked<std::string>> join = {};
 };
 
+/// Where a launch stops and asks its caller (Spec::calls_back).
+enum class CallPoint : uint8_t {
+  mounted,    ///< All is mounted; the new root is not entered yet.
+  listening,  ///< The filter is in place, and its listener there.
+};
+
 // ---- all of it ------------------------------------------------------------------------------------
 
 struct Spec {
@@ -393,6 +432,13 @@ struct Spec {
 
   ProcessWish process = {};
   Resources resources = {};
+
+  /// Run in the sandbox's namespaces, by paths of the host: all is mounted, the root not entered.
+  std::vector<Hook> create_hooks = {};
+  /// Run in the sandbox, as the command would be, right before it.
+  std::vector<Hook> start_hooks = {};
+  /// LaunchOptions::on_call is called at those points.
+  Asked<bool> calls_back = {};
 
   /// The Origin for `text`, made where it is new.
   Origin add_origin(std::string text);

@@ -62,6 +62,18 @@ void read_fs_log(Context& context, int fs_fd) noexcept;
 /// Writes /proc/`pid`/`name` into `buffer` (at least 64 bytes for the names in use).
 void proc_path(char* buffer, int pid, const char* name) noexcept;
 
+/// Runs the program of a `hook` step to its end.
+long run_hook(Context& context, const plan::Step& step) noexcept;
+
+/// A new file in `parent` with all that `source` gives; what is there already is not touched.
+long copy_in(int source, int parent, const char* name, std::uint32_t mode) noexcept;
+
+/// A link in `parent` like the one of the host at `source`.
+long copy_link(const char* source, int parent, const char* name) noexcept;
+
+/// All that stands in directory `path` below `root`, with owners and modes, into `to`.
+long copy_tree(int root, const char* path, int to) noexcept;
+
 /// Pointers to the strings of a list, null-terminated, from scratch + `first`; the next free one.
 std::uint64_t point_to(Context& context, std::uint64_t list, std::uint64_t first) noexcept;
 

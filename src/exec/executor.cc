@@ -186,6 +186,22 @@ long await_start(Context& context, const Step& step) noexcept {
   return 0;
 }
 
+/// What a caller says no to is that caller's to tell; here it is only an end.
+long call(Context& context, const Step& step) noexcept {
+  const int caller = context.launch->caller;
+  if (caller < 0) return -ENOTCONN;
+  Message message;
+  message.kind = Message::Kind::call;
+  message.point = static_cast<plan::Point>(step.arg[0]);
+  message.detail = static_cast<std::uint32_t>(context.child);
+  const int fd = step.arg[1] == plan::kNoRegister ? -1 : context.in(step.arg[1]);
+  if (const int sent = send(caller, message, fd); sent < 0) return sent;
+  int none = -1;
+  const int got = receive(caller, &message, &none);
+  if (got < 0) return got;
+  return got == 0 ? -EPIPE : -message.error;
+}
+
 /// Signals are blocked from before there is a child to wait for, so that the first SIGCHLD stays
 /// pending; the child's mask is set before its execve.
 long start_command(Context& context, std::uint32_t index) noexcept {
@@ -248,7 +264,8 @@ long execute(Context& context, const Step& step) noexcept {
     message.kind = Message::Kind::executing;
     if (const int sent = send(context.channel, message); sent < 0) return sent;
   } else if (context.channel >= 0) {  // in place there is nobody to tell
-    if (const long alive = check_alive(context); alive < 0) return alive;
+    // Any other error is a filter's, which is in place by now.
+    if (const long alive = check_alive(context); alive == -ESRCH) return alive;
     // The runtime need not wake up for this: it looks when the channel's end wakes it.
     context.launch->plan->executing = 1;
   }
@@ -305,6 +322,10 @@ long do_step(Context& context, const Step& step, std::uint32_t index) noexcept {
       return check_alive(context);
     case Op::await_start:
       return await_start(context, step);
+    case Op::call:
+      return call(context, step);
+    case Op::hook:
+      return run_hook(context, step);
     case Op::spawn:
       return start_command(context, index);
     case Op::reap:

@@ -3,6 +3,8 @@
 // libc; a test reads its objects' undefined symbols. Nothing else is in this folder:
 //   executor.cc    the actors, the clone, rendezvous, what a failure becomes
 //   operations.cc  one function an operation; identity.cc those on namespaces and ids
+//   hook.cc        a program run between two steps
+//   copy.cc        files and directories copied
 //   message.cc     what runtime and init say to each other
 #pragma once
 
@@ -20,6 +22,8 @@ struct Launch {
   /// Ends of the guard's pipe where the plan has one; the write end may be -1 (not in this process).
   int guard_read = -1;
   int guard_write = -1;
+  /// Who is asked at `call` steps: a socket (SOCK_SEQPACKET); -1: nobody can be.
+  int caller = -1;
   /// The children become the caller's parent's (isle-exec).
   bool clone_parent = false;
   /// For plans that clone with CLONE_VM: end of a stack of kStackBytes, 16-byte aligned.

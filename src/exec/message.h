@@ -15,6 +15,8 @@ struct Message {
     executing,  ///< (to who started it) All is set up; execve comes next.
     created,    ///< All is set up; init waits to be started.
     fd,         ///< Carries a descriptor.
+    call,       ///< (to the caller) `point` is a CallPoint, `detail` the first process's pid.
+    answer,     ///< (by the caller) `error` is 0, or the launch ends.
   } kind{};
   plan::Point point{};
   std::uint16_t step = 0;

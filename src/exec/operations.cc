@@ -37,6 +37,8 @@ long do_path(Context& c, const Step& s) noexcept {
     case Op::make_file_in:
       return c.out(s.arg[3], path::make_in(c.in(s.arg[0]), c.text(s.arg[1]), path::Leaf::file,
                                            static_cast<std::uint32_t>(s.arg[2])));
+    case Op::copy_tree:
+      return copy_tree(c.in(s.arg[0]), c.text(s.arg[1]), c.in(s.arg[2]));
     case Op::chown:
       return sys::fchownat(c.in(s.arg[0]), "", static_cast<std::uint32_t>(s.arg[1]),
                            static_cast<std::uint32_t>(s.arg[2]), sys::AtFlags::empty_path);
@@ -62,48 +64,20 @@ long do_path(Context& c, const Step& s) noexcept {
   }
 }
 
-/// A new file with all that `source` gives; what is there already is not touched. Not inlined, as
-/// is nothing that holds buffers: each page of a stack that is touched is a fault.
-[[gnu::noinline]] long copy_in(int source, int parent, const char* name,
-                               std::uint32_t mode) noexcept {
-  const int file =
-      sys::openat(parent, name,
-                  sys::OpenFlags::wronly | sys::OpenFlags::creat | sys::OpenFlags::excl |
-                      sys::OpenFlags::nofollow | sys::OpenFlags::cloexec,
-                  mode);
-  if (file < 0) return file;
-  char buffer[16384];
-  long result = 0;
-  for (;;) {
-    const long got = sys::read(source, buffer, sizeof buffer);
-    if (got == -EINTR) continue;
-    if (got <= 0) {
-      result = got;
-      break;
-    }
-    long done = 0;
-    while (done < got && result >= 0) {
-      result = sys::write(file, buffer + done, static_cast<std::size_t>(got - done));
-      if (result > 0) done += result;
-    }
-    if (result < 0) break;
-  }
-  sys::close(file);
-  return result < 0 ? result : 0;
-}
-
 /// Operations that make a name below a root.
 long do_make_name(Context& c, const Step& s) noexcept {
-  const bool copies = s.op == Op::copy_in;
+  const bool copies = s.op == Op::copy_in || s.op == Op::copy_link;
   const int root = c.in(s.arg[copies ? 1 : 0]);
   const char* name = nullptr;
   const int parent = path::parent_in(root, c.text(s.arg[copies ? 2 : 1]), &name);
   if (parent < 0) return parent;
   long result = -ENOSYS;
-  if (copies) {
+  if (s.op == Op::copy_in) {
     result = copy_in(c.in(s.arg[0]), parent, name, static_cast<std::uint32_t>(s.arg[3]));
   } else if (s.op == Op::symlink_in) {
     result = sys::symlinkat(c.text(s.arg[2]), parent, name);
+  } else if (s.op == Op::copy_link) {
+    result = copy_link(c.text(s.arg[0]), parent, name);
   } else if (s.op == Op::mknod_in) {
     result = sys::mknodat(parent, name, static_cast<std::uint32_t>(s.arg[2]),
                           static_cast<std::uint32_t>(s.arg[3]));
@@ -417,6 +391,13 @@ long do_process(Context& c, const Step& s) noexcept {
       return sys::sched_setattr(pid, blob<sys::sched_attr>(c, s.arg[0]));
     case Op::ioprio_set:
       return sys::ioprio_set(1, pid, number);
+    case Op::set_mempolicy:
+      return sys::set_mempolicy(static_cast<sys::Mempolicy>(number),
+                                blob<unsigned long>(c, s.arg[1]), plan::high(s.arg[1]) * 8UL + 1);
+    case Op::join_keyring: {
+      const int serial = sys::keyctl(sys::Keyctl::join_session_keyring, text);
+      return serial < 0 ? serial : 0;
+    }
     case Op::umask:
       c.remember_umask(sys::umask(static_cast<std::uint32_t>(number)));
       return 0;
@@ -484,7 +465,8 @@ std::uint64_t point_to(Context& context, std::uint64_t list, std::uint64_t first
 
 long do_operation(Context& context, const Step& step) noexcept {
   if (step.op == Op::write_in) return do_host_file(context, step);
-  if (step.op == Op::symlink_in || step.op == Op::mknod_in || step.op == Op::copy_in)
+  if (step.op == Op::symlink_in || step.op == Op::mknod_in || step.op == Op::copy_in ||
+      step.op == Op::copy_link)
     return do_make_name(context, step);
   if (step.op < Op::open_tree) return do_path(context, step);
   if (step.op < Op::unshare) return do_mount(context, step);

@@ -100,6 +100,7 @@ extern "C" [[noreturn]] void isle_exec_main(long* stack) {
   const int socket = parse_number(argv[2]);
   exec::Launch launch;
   launch.guard_read = parse_number(argv[3]);
+  launch.caller = socket;
   for (const int fd : {arena, socket, launch.guard_read}) set_cloexec(fd);
   sys::prctl(sys::Prctl::set_pdeathsig, 9, 0, 0, 0);
   if (is_closed(socket)) sys::exit_group(kUsageStatus);  // it had ended before the prctl

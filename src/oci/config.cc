@@ -5,11 +5,6 @@
 namespace isle::oci {
 namespace {
 
-void refuse_filled(const Node& parent, std::string_view key) {
-  const auto found = parent.get(key);
-  if (found && found->filled()) found->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));
-}
-
 std::string below_bundle(const std::string& path, const Circumstances& with) {
   return path.starts_with('/') ? path : with.bundle + "/" + path;
 }
@@ -86,14 +81,21 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
     if (other && std::string_view(key) == "vm" && other->filled())
       other->refuse("isle-oci runs no virtual machines");
   }
-  refuse_filled(config, "hooks");
+  container.hooks = read_hooks(config, &container.spec);
   read_root(config, with, container.spec);
   read_names(config, container.spec);
   if (const auto process = config.require("process")) {
     read_process_node(*process, container.spec);
     container.terminal = process->boolean_or("terminal", false);
   }
+  if (with.keyring)
+    container.spec.process.session_keyring = {.value = "_ses." + with.id,
+                                              .from = container.spec.process.args.from};
   read_linux(config, container.spec);
+  if (const auto linux_node = config.get("linux")) {
+    container.net_devices = read_net_devices(*linux_node, container.spec);
+    container.seccomp = read_seccomp(*linux_node, container.spec);
+  }
   read_mounts(config, with, container.spec);
   read_resources(config, with, container);
   if (const auto annotations = config.get("annotations")) {
@@ -113,10 +115,21 @@ Result<ExecProcess> read_process(std::string_view text) {
   ExecProcess result;
   if (!json->is_object()) process.expected("an object");
   read_process_node(process, result.spec);
+  read_exec_affinity(process, result.spec);
   result.terminal = process.boolean_or("terminal", false);
   if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
   result.warnings = std::move(complaints.warnings);
   return result;
+}
+
+Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec) {
+  const Result<Json> json = parse_json(config, "config.json");
+  if (!json) return std::unexpected(json.error());
+  Complaints complaints{.document = "config.json"};
+  const auto linux_node = Node(*json, "", complaints).get("linux");
+  auto filter = linux_node ? read_seccomp(*linux_node, spec) : std::nullopt;
+  if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
+  return filter;
 }
 
 }  // namespace isle::oci

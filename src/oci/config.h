@@ -10,6 +10,7 @@
 #include "isle/error.h"
 #include "isle/spec.h"
 #include "oci/json_node.h"
+#include "seccomp/profile.h"
 
 namespace isle::oci {
 
@@ -19,11 +20,42 @@ struct Circumstances {
   std::string id;           ///< Of the container.
   bool use_cgroups = true;  ///< False: --cgroup-manager disabled.
   bool systemd_cgroup = false;
-  bool pivot = true;  ///< False: --no-pivot.
+  bool pivot = true;     ///< False: --no-pivot.
+  bool selinux = false;  ///< The kernel has it.
+  bool keyring = true;   ///< False: --no-new-keyring.
+};
+
+/// linux.seccomp, not compiled yet.
+struct Filter {
+  seccomp::Profile profile;
+  uint32_t flags = 0;         ///< SECCOMP_FILTER_FLAG_*
+  std::string listener_path;  ///< Filled where there is a listener to hand over.
+  std::string listener_metadata;
+  Origin from = 0;
+};
+
+/// "hooks": programs of the host, but for start_container, which are the container's.
+struct Hooks {
+  std::vector<Hook> prestart, create_runtime;  ///< By who creates, all being mounted.
+  std::vector<Hook> create_container;          ///< In the container's namespaces.
+  std::vector<Hook> start_container;           ///< In the container, before its command.
+  std::vector<Hook> poststart;                 ///< By who starts.
+  std::vector<Hook> poststop;                  ///< By who deletes.
+};
+
+/// An entry of linux.netDevices.
+struct NetDevice {
+  std::string name;      ///< Of the host ...
+  std::string new_name;  ///< ... and in the container.
+  std::string asked_by;
+  Origin from = 0;
 };
 
 struct Container {
   Spec spec;
+  std::vector<NetDevice> net_devices;
+  Hooks hooks;
+  std::optional<Filter> seccomp;
   std::string version;  ///< ociVersion
   Json annotations = Json::object();
   bool terminal = false;
@@ -43,6 +75,12 @@ struct ExecProcess {
 };
 [[nodiscard]] Result<ExecProcess> read_process(std::string_view text);
 
+/// linux.seccomp of config.json for another process, whose wishes are in `spec`. Errors: as above.
+[[nodiscard]] Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec);
+
+/// "hooks" of config.json. Errors: as above.
+[[nodiscard]] Result<Hooks> read_hooks(std::string_view config);
+
 /// "linux.resources" alone, as `update` takes it: fills spec.resources, all but the path.
 struct Update {
   Spec spec;
@@ -59,9 +97,16 @@ struct Update {
 /// The first complaint, and the others with it.
 std::unexpected<Error> complain(std::vector<Error> errors);
 void read_process_node(const Node& process, Spec& spec);
+/// Of what exec runs; a container's first process has none.
+void read_exec_affinity(const Node& process, Spec& spec);
+void read_memory_policy(const Node& linux_node, Spec& spec);
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec);
 void read_devices(const Node& config, Spec& spec);
+/// `spec` gets their origins; none: nobody asks for them.
+Hooks read_hooks(const Node& config, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
+std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
+std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);
 void read_limits(const Node& resources, Spec& spec);
 void read_resources(const Node& config, const Circumstances& with, Container& container);
 

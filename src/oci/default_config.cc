@@ -80,7 +80,7 @@ std::string default_config(bool rootless, uint32_t uid, uint32_t gid) {
   } else {
     linux_part["resources"] = {{"devices", Json::array({{{"allow", false}, {"access", "rwm"}}})}};
   }
-  const Json config = {{"ociVersion", "1.2.0"},
+  const Json config = {{"ociVersion", "1.3.0"},
                        {"process", process()},
                        {"root", {{"path", "rootfs"}, {"readonly", true}}},
                        {"hostname", "isle"},

@@ -94,16 +94,12 @@ void read_sysctl(const Node& linux_node, Spec& spec) {
   const auto node = linux_node.get("sysctl");
   if (!node || !node->filled()) return;
   for (const auto& [name, value] : node->members()) {
+    // Where a slash comes first, dots are of a name: "net/ipv4/conf/eth0.100/forwarding".
+    const size_t first = name.find_first_of("./");
     std::string key = name;
-    const size_t first = key.find_first_of("./");
-    if (first != std::string::npos && key[first] == '/') {
-      if (key.find('.') != std::string::npos) {
-        value.refuse("isle-oci cannot set a key with a dot within a name yet");
-        continue;
-      }
-      std::ranges::replace(key, '/', '.');
-    }
-    const auto owner = key.find("..") == std::string::npos ? owner_of(key) : std::nullopt;
+    if (first != std::string::npos && name[first] == '/') std::ranges::replace(key, '/', '.');
+    const bool climbs = name.find("..") != std::string::npos || name.starts_with('/');
+    const auto owner = climbs ? std::nullopt : owner_of(key);
     if (!owner) {
       value.refuse(
           fmt::format("\"{}\" is the whole machine's: only what belongs to a namespace "
@@ -117,8 +113,17 @@ void read_sysctl(const Node& linux_node, Spec& spec) {
       continue;
     }
     spec.sysctl.emplace_back(
-        key, Asked<std::string>{.value = value.text(), .from = spec.add_origin(value.where())});
+        name, Asked<std::string>{.value = value.text(), .from = spec.add_origin(value.where())});
   }
+}
+
+/// IFNAMSIZ, without the NUL.
+constexpr size_t kLongestDeviceName = 15;
+
+bool is_device_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestDeviceName && name != "." && name != ".." &&
+         std::ranges::none_of(name,
+                              [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
 }
 
 void read_personality(const Node& linux_node, Spec& spec) {
@@ -137,6 +142,26 @@ void read_personality(const Node& linux_node, Spec& spec) {
 
 }  // namespace
 
+std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec) {
+  std::vector<NetDevice> devices;
+  const auto node = linux_node.get("netDevices");
+  if (!node || !node->filled()) return devices;
+  if (spec.find(NamespaceType::network) == nullptr)
+    node->refuse("devices are moved into the container's network namespace, and it has none");
+  for (const auto& [name, value] : node->members()) {
+    const auto given = value.get("name");
+    NetDevice device{.name = name,
+                     .new_name = given && given->filled() ? given->text() : name,
+                     .asked_by = value.where(),
+                     .from = spec.add_origin(value.where())};
+    if (!is_device_name(name)) value.expected("the name of a network device as its key");
+    if (given && given->filled() && !is_device_name(device.new_name))
+      given->expected("the name of a network device");
+    devices.push_back(std::move(device));
+  }
+  return devices;
+}
+
 void read_linux(const Node& config, Spec& spec) {
   const auto node = config.get("linux");
   if (!node) return;
@@ -146,12 +171,10 @@ void read_linux(const Node& config, Spec& spec) {
   read_time_offsets(*node, spec);
   read_sysctl(*node, spec);
   read_personality(*node, spec);
-  for (const char* key : {"seccomp", "netDevices", "intelRdt", "memoryPolicy", "mountLabel"}) {
+  read_memory_policy(*node, spec);
+  for (const char* key : {"intelRdt"}) {
     const auto later = node->get(key);
-    if (later && later->filled())
-      later->refuse(
-          fmt::format("isle-oci cannot do \"{}\" yet", key),
-          std::string_view(key) == "seccomp" ? "podman run --security-opt seccomp=unconfined" : "");
+    if (later && later->filled()) later->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));
   }
 }
 

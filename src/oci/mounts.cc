@@ -16,6 +16,10 @@ struct Options {
   std::optional<bool> bind;  ///< False: only the mount itself; true: with those below.
   bool idmap = false;
   bool idmap_recursive = false;
+  bool copy_up = false;
+  bool source_no_follow = false;
+  bool copy_link = false;
+  bool no_follow = false;
   std::vector<std::pair<std::string, std::string>> data;
 };
 
@@ -38,7 +42,13 @@ void read_option(const Node& node, Options& options) {
   const std::string word = node.text();
   if (word.empty() || is_empty_word(word)) return;
   if (word == "tmpcopyup") {
-    node.refuse("isle-oci cannot do tmpcopyup yet");
+    options.copy_up = true;
+  } else if (word == "src-nofollow") {
+    options.source_no_follow = true;
+  } else if (word == "copy-symlink") {
+    options.copy_link = true;
+  } else if (word == "dest-nofollow") {
+    options.no_follow = true;
   } else if (word == "idmap" || word == "ridmap") {
     options.idmap = true;
     options.idmap_recursive = word == "ridmap";
@@ -74,7 +84,9 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
             .propagation_recursive = options.propagation_recursive,
             .uid_mappings = read_mappings(mount, "uidMappings"),
             .gid_mappings = read_mappings(mount, "gidMappings"),
-            .idmap_recursive = options.idmap_recursive};
+            .idmap_recursive = options.idmap_recursive,
+            .no_follow = options.source_no_follow,
+            .copy_link = options.copy_link};
   if (const auto source = mount.require("source")) {
     bind.source = source->text();
     if (bind.source.empty()) source->expected("a path");
@@ -92,7 +104,30 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
   return bind;
 }
 
-void read_mount(const Node& mount, const Circumstances& with, Spec& spec) {
+/// linux.mountLabel, for file systems that keep labels of their own.
+void label(const std::string& text, const Circumstances& with, FileSystem& fs) {
+  constexpr std::string_view kWithout[] = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue"};
+  if (!text.empty() && with.selinux && std::ranges::find(kWithout, fs.type) == std::end(kWithout))
+    fs.options.emplace_back("context", text);
+}
+
+std::string_view without_slashes(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  return path;
+}
+
+/// What stands at /proc is believed by much that runs inside (CVE-2019-16884).
+void check_proc(const Node& mount, const FsOperation& operation) {
+  if (without_slashes(operation.destination) != "/proc") return;
+  const auto* fs = std::get_if<FileSystem>(&operation.what);
+  const auto* bind = std::get_if<Bind>(&operation.what);
+  if ((fs != nullptr && fs->type != "proc") ||
+      (bind != nullptr && bind->source != "/proc" && !bind->source.starts_with("/proc/")))
+    mount.refuse("nothing but a proc file system can be mounted on /proc");
+}
+
+void read_mount(const Node& mount, const Circumstances& with, const std::string& config_label,
+                Spec& spec) {
   const auto destination = mount.require("destination");
   if (!destination) return;
   std::string path = destination->text();
@@ -102,7 +137,9 @@ void read_mount(const Node& mount, const Circumstances& with, Spec& spec) {
   for (const Node& option : mount.elements("options")) read_option(option, options);
   const std::string type = mount.text_or("type");
   const Origin from = spec.add_origin(mount.where());
-  FsOperation operation{.destination = std::move(path), .what = Mask{}, .from = from};
+  FsOperation operation{
+      .destination = std::move(path), .what = Mask{}, .from = from, .no_follow = options.no_follow};
+  if (options.copy_up && type != "tmpfs") mount.refuse("tmpcopyup is for tmpfs");
   if (type == "bind" || options.bind) {
     operation.what = bind_of(mount, options, with, spec);
   } else if (type.empty() || type == "none") {
@@ -117,8 +154,11 @@ void read_mount(const Node& mount, const Circumstances& with, Spec& spec) {
                                 .options = std::move(options.data),
                                 .attributes = attributes,
                                 .propagation = options.propagation,
-                                .refuse_links = type == "proc" || type == "sysfs"};
+                                .refuse_links = type == "proc" || type == "sysfs",
+                                .copy_up = options.copy_up};
+    label(config_label, with, std::get<FileSystem>(operation.what));
   }
+  check_proc(mount, operation);
   spec.mounts.push_back(std::move(operation));
 }
 
@@ -234,7 +274,12 @@ void read_devices(const Node& config, Spec& spec) {
 }
 
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
-  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, spec);
+  const auto linux_part = config.get("linux");
+  const auto mount_label = linux_part ? linux_part->get("mountLabel") : std::nullopt;
+  if (mount_label && mount_label->filled() && !with.selinux)
+    mount_label->warn("this kernel has no SELinux; no mount is labelled");
+  const std::string text = mount_label ? mount_label->text() : "";
+  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, text, spec);
   read_devices(config, spec);
   if (spec.process.terminal.value && !is_listed(spec, "/dev/console"))
     spec.process.console_path = {.value = "/dev/console", .from = spec.process.terminal.from};

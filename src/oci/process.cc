@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 
 #include "isle/names.h"
 #include "oci/config.h"
@@ -154,6 +155,38 @@ void read_io_priority(const Node& process, Spec& spec) {
       .from = spec.add_origin(node->where())};
 }
 
+/// "0-3,7" as numbers; a complaint where it is something else.
+std::vector<int> read_cpus(const Node& node) {
+  constexpr int kMostCpus = 8192;
+  std::vector<int> numbers;
+  const std::string text = node.text();
+  const char* at = text.data();
+  const char* end = at + text.size();
+  const auto number = [&](int& into) {
+    const auto [next, error] = std::from_chars(at, end, into);
+    const bool good = error == std::errc{} && into >= 0 && into < kMostCpus;
+    at = next;
+    return good;
+  };
+  for (bool more = true; more;) {
+    int first = 0;
+    if (!number(first)) break;
+    int last = first;
+    if (at != end && *at == '-') {
+      ++at;
+      if (!number(last) || last < first) break;
+    }
+    for (int i = first; i <= last; ++i) numbers.push_back(i);
+    more = at != end && *at == ',';
+    if (more)
+      ++at;
+    else if (at == end)
+      return numbers;
+  }
+  node.expected("a list of numbers (\"0-3,7\")");
+  return {};
+}
+
 void read_text(const Node& process, const char* key, Spec& spec, Wish<std::string>& into) {
   const auto node = process.get(key);
   if (node && node->filled())
@@ -207,8 +240,48 @@ void read_process_node(const Node& process, Spec& spec) {
                           .from = spec.add_origin(score->where())};
   read_text(process, "apparmorProfile", spec, wish.apparmor_profile);
   read_text(process, "selinuxLabel", spec, wish.selinux_label);
+}
+
+void read_exec_affinity(const Node& process, Spec& spec) {
   const auto affinity = process.get("execCPUAffinity");
-  if (affinity && affinity->filled()) affinity->refuse("isle-oci cannot do this yet");
+  if (!affinity) return;
+  const auto cpus = [&](const char* key, Wish<std::vector<int>>& into) {
+    const auto node = affinity->get(key);
+    if (node && node->filled())
+      into = {.value = read_cpus(*node), .from = spec.add_origin(node->where())};
+  };
+  cpus("initial", spec.process.initial_cpus_allowed);
+  cpus("final", spec.process.cpus_allowed);
+}
+
+void read_memory_policy(const Node& linux_node, Spec& spec) {
+  const auto node = linux_node.get("memoryPolicy");
+  if (!node || !node->filled()) return;
+  // mempolicy.h of the kernel's interface.
+  constexpr Word kModes[] = {{"MPOL_DEFAULT", 0},
+                             {"MPOL_PREFERRED", 1},
+                             {"MPOL_BIND", 2},
+                             {"MPOL_INTERLEAVE", 3},
+                             {"MPOL_LOCAL", 4},
+                             {"MPOL_PREFERRED_MANY", 5},
+                             {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+  constexpr Word kModeFlags[] = {{"MPOL_F_NUMA_BALANCING", 1 << 13},
+                                 {"MPOL_F_RELATIVE_NODES", 1 << 14},
+                                 {"MPOL_F_STATIC_NODES", 1 << 15}};
+  const auto mode = node->require("mode");
+  if (!mode) return;
+  MemoryPolicy policy{.mode = static_cast<uint32_t>(one_of(*mode, kModes).value_or(0))};
+  for (const Node& flag : node->elements("flags"))
+    policy.mode |= static_cast<uint32_t>(one_of(flag, kModeFlags).value_or(0));
+  if (const auto nodes = node->get("nodes"); nodes && nodes->filled()) {
+    constexpr int kBits = 64;
+    for (const int number : read_cpus(*nodes)) {
+      const auto word = static_cast<size_t>(number / kBits);
+      if (word >= policy.nodes.size()) policy.nodes.resize(word + 1);
+      policy.nodes[word] |= uint64_t{1} << number % kBits;
+    }
+  }
+  spec.process.memory_policy = {.value = std::move(policy), .from = spec.add_origin(node->where())};
 }
 
 }  // namespace isle::oci

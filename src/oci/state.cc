@@ -70,8 +70,10 @@ std::string to_text(const State& state) {
                      {"created", state.created},
                      {"pid", state.host_pid},
                      {"startTime", state.start_time},
+                     {"ready", state.ready},
                      {"started", state.started},
                      {"terminal", state.terminal},
+                     {"hooks", state.hooks},
                      {"cgroups", state.cgroups},
                      {"cgroupPath", state.cgroup_path},
                      {"namespaces", state.namespaces},
@@ -93,8 +95,10 @@ Result<State> parse_state(std::string_view text) {
     state.created = json->value("created", "");
     state.host_pid = json->value("pid", 0);
     state.start_time = json->value("startTime", uint64_t{0});
+    state.ready = json->value("ready", true);
     state.started = json->value("started", false);
     state.terminal = json->value("terminal", false);
+    state.hooks = json->value("hooks", false);
     state.cgroups = json->value("cgroups", std::vector<std::string>{});
     state.cgroup_path = json->value("cgroupPath", "");
     state.namespaces = json->value("namespaces", std::vector<std::string>{});
@@ -171,6 +175,21 @@ Result<Directory> Directory::open(const std::string& root, const std::string& id
     return std::unexpected(fd.error());
   }
   return Directory(std::move(*fd), path);
+}
+
+Result<Directory> Directory::look(const std::string& root, const std::string& id) {
+  if (Status status = check_id(id); !status) return std::unexpected(status.error());
+  const std::string path = root + "/" + id;
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return no_container(id);
+  if (!fd) return fail(errno, fmt::format("open \"{}\"", path));
+  return Directory(std::move(fd), path);
+}
+
+bool Directory::busy() const {
+  if (::flock(fd_.get(), LOCK_SH | LOCK_NB) < 0) return errno == EWOULDBLOCK;
+  ::flock(fd_.get(), LOCK_UN);
+  return false;
 }
 
 bool Directory::exists(const std::string& root, const std::string& id) {

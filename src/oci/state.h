@@ -25,9 +25,11 @@ struct State {
   std::string created;  ///< RFC 3339
   pid_t host_pid = 0;   ///< 0: not known (yet).
   uint64_t start_time =
-      0;  ///< Of that process, /proc/PID/stat field 22: tells a number used again.
+      0;              ///< Of that process, /proc/PID/stat field 22: tells a number used again.
+  bool ready = true;  ///< False while create is at it.
   bool started = false;
   bool terminal = false;
+  bool hooks = false;  ///< There are poststart or poststop hooks in its config.json.
   /// Directories of the container's own cgroup, one a hierarchy.
   std::vector<std::string> cgroups;
   /// What they have in common, below each hierarchy's mount point.
@@ -60,6 +62,10 @@ class Directory {
   static bool exists(const std::string& root, const std::string& id);
   /// One that exists. Errors: "container does not exist".
   static Result<Directory> open(const std::string& root, const std::string& id);
+  /// One that exists, not locked: to read only. Errors: "container does not exist".
+  static Result<Directory> look(const std::string& root, const std::string& id);
+  /// (not locked) Whether another command has it.
+  [[nodiscard]] bool busy() const;
   /// Names of all below `root`.
   static std::vector<std::string> list(const std::string& root);
 

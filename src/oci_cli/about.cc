@@ -1,6 +1,8 @@
 // spec, features, --version, --help: about isle-oci itself.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +11,7 @@
 #include "isle/names.h"
 #include "isle/version.h"
 #include "oci_cli/verbs.h"
+#include "seccomp/compile.h"
 
 namespace isle::oci_cli {
 
@@ -21,20 +24,46 @@ int spec(const Call& call) {
   return call.report.fail({.code = errno, .what = fmt::format("write \"{}\"", path)});
 }
 
+namespace {
+
+constexpr const char* kSpecVersion = "1.3.0";
+
+template <class T>
+std::vector<std::string> names_of(const T& words) {
+  std::vector<std::string> names;
+  for (const auto& word : words) names.emplace_back(word.name);
+  return names;
+}
+
+/// Those this kernel takes: with a flag it knows it looks for the program, which is not there.
+std::vector<std::string> supported_flags() {
+  std::vector<std::string> names;
+  for (const auto& flag : seccomp::kFlags) {
+    const uint32_t with =
+        flag.value == seccomp::kWaitKillable ? seccomp::kNewListener | flag.value : flag.value;
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, with, nullptr) < 0 && errno == EFAULT)
+      names.emplace_back(flag.name);
+  }
+  return names;
+}
+
+}  // namespace
+
 /// Only what works: an engine asks for nothing that is not here.
 int features(const Call& call) {
   const oci::Json json = {
       {"ociVersionMin", "1.0.0"},
-      {"ociVersionMax", "1.2.0"},
-      {"hooks", oci::Json::array()},
+      {"ociVersionMax", kSpecVersion},
+      {"hooks",
+       {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}},
       {"mountOptions",
-       {"bind",       "rbind",       "ro",       "rw",          "suid",      "nosuid",
-        "dev",        "nodev",       "exec",     "noexec",      "atime",     "noatime",
-        "diratime",   "nodiratime",  "relatime", "strictatime", "symfollow", "nosymfollow",
-        "private",    "rprivate",    "shared",   "rshared",     "slave",     "rslave",
-        "unbindable", "runbindable", "rro",      "rrw",         "rsuid",     "rnosuid",
-        "rdev",       "rnodev",      "rexec",    "rnoexec",     "ratime",    "rnoatime",
-        "idmap",      "ridmap"}},
+       {"bind",       "rbind",       "ro",        "rw",           "suid",          "nosuid",
+        "dev",        "nodev",       "exec",      "noexec",       "atime",         "noatime",
+        "diratime",   "nodiratime",  "relatime",  "strictatime",  "symfollow",     "nosymfollow",
+        "private",    "rprivate",    "shared",    "rshared",      "slave",         "rslave",
+        "unbindable", "runbindable", "rro",       "rrw",          "rsuid",         "rnosuid",
+        "rdev",       "rnodev",      "rexec",     "rnoexec",      "ratime",        "rnoatime",
+        "idmap",      "ridmap",      "tmpcopyup", "src-nofollow", "dest-nofollow", "copy-symlink"}},
       {"linux",
        {{"namespaces", {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}},
         {"capabilities", capability_names()},
@@ -44,17 +73,33 @@ int features(const Call& call) {
           {"systemd", false},
           {"systemdUser", false},
           {"rdma", false}}},
-        {"seccomp", {{"enabled", false}}},
+        {"seccomp",
+         {{"enabled", true},
+          {"actions", names_of(seccomp::kActions)},
+          {"operators", names_of(seccomp::kOperators)},
+          {"archs", names_of(seccomp::kArchitectures)},
+          {"knownFlags", names_of(seccomp::kFlags)},
+          {"supportedFlags", supported_flags()}}},
+        {"memoryPolicy",
+         {{"modes",
+           {"MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL",
+            "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"}},
+          {"flags", {"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"}}}},
+        {"netDevices", {{"enabled", true}}},
         {"apparmor", {{"enabled", true}}},
         {"selinux", {{"enabled", true}}},
         {"intelRdt", {{"enabled", false}}},
         {"mountExtensions", {{"idmap", {{"enabled", true}}}}}}},
-      {"annotations", {{"org.isle.version", std::string(kVersion)}}}};
+      {"annotations",
+       {{"org.isle.version", std::string(kVersion)},
+        {"io.github.seccomp.libseccomp.version", seccomp::library_version()}}},
+      {"potentiallyUnsafeConfigAnnotations", oci::Json::array()}};
   return call.report.print(json.dump(2) + "\n");
 }
 
 std::string version_text() {
-  return fmt::format("isle-oci version {}\ncommit: {}\nspec: 1.2.0\n", kVersion, kCommit);
+  return fmt::format("isle-oci version {}\ncommit: {}\nspec: {}\n", kVersion, kCommit,
+                     kSpecVersion);
 }
 
 std::string usage() {

@@ -26,6 +26,7 @@ constexpr Flag kFlags[] = {
     {"debug", 0, false, ""},
     {"version", 'v', false, ""},
     {"help", 'h', false, ""},
+    {"explain", 0, false, "create run"},
     {"explain", 0, true, ""},
     {"bundle", 'b', true, ""},
     {"console-socket", 0, true, ""},
@@ -94,9 +95,16 @@ constexpr Flag kFlags[] = {
     {"interval", 0, true, ""},
 };
 
-const Flag* find_long(std::string_view name) {
-  const auto* found = std::ranges::find(kFlags, name, &Flag::name);
-  return found == std::end(kFlags) ? nullptr : found;
+/// Of two by one name, that of the verb.
+const Flag* find_long(std::string_view name, std::string_view verb) {
+  const Flag* found = nullptr;
+  for (const Flag& flag : kFlags) {
+    if (flag.name != name) continue;
+    const bool of_verb = !verb.empty() && flag.verbs.find(verb) != std::string_view::npos;
+    if (of_verb) return &flag;
+    if (found == nullptr || flag.verbs.empty()) found = &flag;
+  }
+  return found;
 }
 
 const Flag* find_letter(char letter, std::string_view verb) {
@@ -145,7 +153,7 @@ class Parser {
     const bool has_value = sign != std::string_view::npos;
     const std::string_view value = has_value ? name.substr(sign + 1) : std::string_view{};
     name = name.substr(0, sign);
-    const Flag* flag = find_long(name);
+    const Flag* flag = find_long(name, line_.verb);
     if (flag == nullptr && name.size() == 1) flag = find_letter(name[0], line_.verb);
     if (flag == nullptr) return fail(0, fmt::format("flag provided but not defined: -{}", name));
     if (!flag->takes_value) {

@@ -8,6 +8,7 @@
 
 #include "isle/names.h"
 #include "oci_cli/container.h"
+#include "oci_cli/hooks.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -16,8 +17,10 @@ namespace {
 using oci::Json;
 using oci::Phase;
 
-/// Its directory alone, made by one that was killed meanwhile or is at it: not running yet.
-Phase phase_of(const oci::State& state) {
+/// Its maker is at it, or was killed meanwhile.
+Phase phase_of(const Opened& opened, Access access = Access::change) {
+  const oci::State& state = opened.state;
+  if (!state.ready && access == Access::read && opened.directory.busy()) return Phase::creating;
   return state.host_pid == 0 && !state.started ? Phase::stopped : phase(state);
 }
 
@@ -38,17 +41,28 @@ int signal_all(const Call& call, const oci::State& state, int number) {
 
 }  // namespace
 
-Status destroy(const oci::Directory& directory, const oci::State& state) {
+Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state) {
   if (Status status = end(state); !status) return status;
   if (Status status = remove_cgroups(state); !status) return status;
-  return directory.remove();
+  oci::Hooks hooks;
+  if (state.hooks) {
+    const auto config = directory.read(oci::kConfigFile);
+    auto read = config ? oci::read_hooks(*config) : std::unexpected(config.error());
+    if (read)
+      hooks = std::move(*read);
+    else
+      call.report.warn(read.error().message());
+  }
+  if (Status status = directory.remove(); !status) return status;
+  run_all_hooks(hooks.poststop, "poststop", public_state(state, Phase::stopped), call.report);
+  return {};
 }
 
 int state(const Call& call) {
   if (Status status = need_words(call, 1, 1); !status) return call.report.fail(status.error());
-  const auto opened = open_container(call, call.id());
+  const auto opened = open_container(call, call.id(), Access::read);
   if (!opened) return call.report.fail(opened.error());
-  const Json json = public_state(opened->state, phase_of(opened->state));
+  const Json json = public_state(opened->state, phase_of(*opened, Access::read));
   return call.report.print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -78,12 +92,12 @@ int remove(const Call& call) {
     return force && oci::check_id(call.id()) && !oci::Directory::exists(call.root, call.id())
                ? 0
                : call.report.fail(opened.error());
-  const Phase now = phase_of(opened->state);
+  const Phase now = phase_of(*opened);
   if (!force && now != Phase::stopped && now != Phase::created)
     return call.report.fail({.what = fmt::format("cannot delete container \"{}\" that is not "
                                                  "stopped: it is {}",
                                                  call.id(), oci::to_string(now))});
-  if (Status status = destroy(opened->directory, opened->state); !status)
+  if (Status status = destroy(call, opened->directory, opened->state); !status)
     return call.report.fail(status.error());
   return 0;
 }
@@ -94,9 +108,9 @@ int list(const Call& call) {
                                   "BUNDLE", "CREATED", "OWNER");
   std::string ids;
   for (const std::string& id : oci::Directory::list(call.root)) {
-    const auto opened = open_container(call, id);
+    const auto opened = open_container(call, id, Access::read);
     if (!opened) continue;  // removed meanwhile
-    const Json json = public_state(opened->state, phase_of(opened->state));
+    const Json json = public_state(opened->state, phase_of(*opened, Access::read));
     table += fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", id, json["pid"].get<int>(),
                          json["status"].get<std::string>(), opened->state.bundle,
                          opened->state.created, opened->state.owner);
@@ -114,7 +128,7 @@ int list(const Call& call) {
 int ps(const Call& call) {
   if (Status status = need_words(call, 1, SIZE_MAX); !status)
     return call.report.fail(status.error());
-  const auto opened = open_container(call, call.id());
+  const auto opened = open_container(call, call.id(), Access::read);
   if (!opened) return call.report.fail(opened.error());
   const std::vector<pid_t> pids = processes(opened->state);
   const std::string format = call.line.get("format", "table");

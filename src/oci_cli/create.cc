@@ -18,6 +18,8 @@
 #include "isle/plan.h"
 #include "isle/run.h"
 #include "oci_cli/container.h"
+#include "oci_cli/hooks.h"
+#include "oci_cli/net_devices.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -56,7 +58,9 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .id = id,
                         .use_cgroups = manager != "disabled",
                         .systemd_cgroup = manager == "systemd" || call.line.has("systemd-cgroup"),
-                        .pivot = !call.line.has("no-pivot")});
+                        .pivot = !call.line.has("no-pivot"),
+                        .selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0,
+                        .keyring = !call.line.has("no-new-keyring")});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
   // One that nobody named is not to be had where nothing is delegated.
@@ -93,7 +97,9 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
                    .version = container.version,
                    .bundle = prepared.bundle,
                    .created = timestamp(),
+                   .ready = false,
                    .terminal = container.terminal,
+                   .hooks = !container.hooks.poststart.empty() || !container.hooks.poststop.empty(),
                    .annotations = container.annotations};
   if (container.spec.root) state.rootfs = container.spec.root->path;
   for (const NamespaceWish& wish : container.spec.namespaces)
@@ -115,6 +121,17 @@ std::string bytes_of(const Plan& plan) {
 Plan plan_of(const std::string& bytes) {
   const auto* begin = reinterpret_cast<const std::byte*>(bytes.data());
   return Plan(std::vector<std::byte>(begin, begin + bytes.size()));
+}
+
+/// Hooks that run inside become the plan's; for the others it stops and asks.
+void take_hooks(const oci::Container& container, const oci::State& state, Spec& spec) {
+  const oci::Hooks& hooks = container.hooks;
+  if (!container.net_devices.empty())
+    spec.calls_back = {.value = true, .from = container.net_devices.front().from};
+  spec.create_hooks = told(hooks.create_container, public_state(state, oci::Phase::creating));
+  spec.start_hooks = told(hooks.start_container, public_state(state, oci::Phase::created));
+  for (const auto* list : {&hooks.prestart, &hooks.create_runtime})
+    if (!list->empty()) spec.calls_back = {.value = true, .from = list->front().from};
 }
 
 /// What create and run have in common, up to a process that waits or runs.
@@ -166,33 +183,68 @@ class Maker {
       socket = std::move(*listening);
       spec.process.start_socket = {.value = socket.get()};
     }
+    if (Status status = load_filter(prepared_.container.seccomp, call_.root, spec); !status)
+      return fail_with(status.error());
     prepared_.host = probe_host(spec);
+    oci::State state = new_state(prepared_, call_.id());
+    take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
     if (!plan) return fail_with(plan.error());
-    oci::State state = new_state(prepared_, call_.id());
     state.start_socket = inode_of(socket.get());
     for (const auto& [file, bytes] :
          {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
       if (Status status = directory.write(file, bytes); !status) return fail_with(status.error());
     if (Status status = directory.save(state); !status) return fail_with(status.error());
-    auto process = launch(*plan, {.signal_mask = signal_mask});
+    LaunchOptions options;
+    options.signal_mask = signal_mask;
+    options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
+      state.host_pid = host_pid;
+      state.start_time = start_time(host_pid);
+      if (Status status = directory.save(state); !status) return status;
+      return on_call(state, point, listener);
+    };
+    auto process = launch(*plan, options);
     if (!process) {
       const int status = failure_status(*plan, process.error());
+      run_all_hooks(prepared_.container.hooks.poststop, "poststop",
+                    public_state(state, oci::Phase::stopped), call_.report);
       return fail_with(in_engine_words(process.error(), status, spec), status);
     }
     state.host_pid = process->host_pid();
     state.start_time = start_time(state.host_pid);
     state.started = !waits;
-    if (Status status = finish(directory, state, *process); !status) {
+    Status finished = finish(directory, state, *process);
+    if (finished && !waits)
+      finished = run_hooks(prepared_.container.hooks.poststart, "poststart",
+                           public_state(state, oci::Phase::running));
+    if (!finished) {
       (void)process->signal(SIGKILL);
       (void)process->wait();
       (void)remove_cgroups(state);
-      return fail_with(status.error());
+      run_all_hooks(prepared_.container.hooks.poststop, "poststop",
+                    public_state(state, oci::Phase::stopped), call_.report);
+      return fail_with(finished.error());
     }
     return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process)};
   }
 
-  Status finish(const oci::Directory& directory, const oci::State& state, const Process& process) {
+  Status on_call(const oci::State& state, CallPoint point, BorrowedFd listener) {
+    const oci::Json creating = public_state(state, oci::Phase::creating);
+    if (point == CallPoint::listening)
+      return hand_listener_over(*prepared_.container.seccomp, listener, state.host_pid, creating);
+    if (Status status = move_net_devices(prepared_.container.net_devices, state.host_pid); !status)
+      return status;
+    // To a prestart hook the container was created, and is about to start: so it was defined.
+    const oci::Hooks& hooks = prepared_.container.hooks;
+    if (Status status =
+            run_hooks(hooks.prestart, "prestart", public_state(state, oci::Phase::created));
+        !status)
+      return status;
+    return run_hooks(hooks.create_runtime, "createRuntime", creating);
+  }
+
+  Status finish(const oci::Directory& directory, oci::State& state, const Process& process) {
+    state.ready = true;
     if (Status status = directory.save(state); !status) return status;
     if (Status status = send_to(call_.line, "console-socket", process.console()); !status)
       return status;
@@ -219,20 +271,22 @@ int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
   }
   const auto ended = cli::run_session(made.process, signals, {});
   auto opened = open_container(call, id);
-  if (opened && !call.line.has("keep")) (void)destroy(opened->directory, opened->state);
+  if (opened && !call.line.has("keep")) (void)destroy(call, opened->directory, opened->state);
   if (!ended) return call.report.fail(ended.error());
   return ended->status.shell_status();
 }
 
 }  // namespace
 
-Result<Opened> open_container(const Call& call, const std::string& id) {
-  auto directory = oci::Directory::open(call.root, id);
+Result<Opened> open_container(const Call& call, const std::string& id, Access access) {
+  auto directory = access == Access::read ? oci::Directory::look(call.root, id)
+                                          : oci::Directory::open(call.root, id);
   if (!directory) return std::unexpected(directory.error());
   auto state = directory->state();
   if (!state) return std::unexpected(state.error());
-  if (!*state) *state = oci::State{.id = id, .version = "1.0.0"};
-  if ((*state)->host_pid == 0) {  // its maker was killed before it knew
+  if (!*state) *state = oci::State{.id = id, .version = "1.0.0", .ready = false};
+  if ((*state)->host_pid == 0 &&
+      (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
     (*state)->host_pid = waiting_at((*state)->start_socket);
     if ((*state)->host_pid > 0) (*state)->start_time = start_time((*state)->host_pid);
   }
@@ -271,7 +325,15 @@ int start(const Call& call) {
   state.started = true;
   if (Status status = opened->directory.save(state); !status)
     return call.report.fail(status.error());
-  return 0;
+  if (!state.hooks) return 0;
+  const auto config = opened->directory.read(oci::kConfigFile);
+  const auto hooks = config ? oci::read_hooks(*config) : std::unexpected(config.error());
+  if (!hooks) return call.report.fail(hooks.error());
+  const Status ran =
+      run_hooks(hooks->poststart, "poststart", public_state(state, oci::Phase::running));
+  if (ran) return 0;
+  (void)end(state);  // what is left of it is for delete
+  return call.report.fail(ran.error());
 }
 
 int run(const Call& call) {
@@ -292,10 +354,18 @@ int run(const Call& call) {
 }
 
 int explain_bundle(const Call& call) {
-  auto prepared = prepare(call, call.line.get("explain"), "explained");
+  const bool by_verb = !call.line.verb.empty();
+  const std::string id = by_verb && !call.id().empty() ? call.id() : "explained";
+  if (Status status = oci::check_id(id); !status) return call.report.fail(status.error());
+  auto prepared =
+      prepare(call, by_verb ? call.line.get("bundle", ".") : call.line.get("explain"), id);
   if (!prepared) return call.report.fail(prepared.error());
-  const Spec& wish = prepared->container.spec;
-  const auto plan = compile(wish, probe_host(wish));
+  Spec& wish = prepared->container.spec;
+  if (Status status = load_filter(prepared->container.seccomp, call.root, wish); !status)
+    return call.report.fail(status.error());
+  prepared->host = probe_host(wish);
+  take_hooks(prepared->container, new_state(*prepared, id), wish);
+  const auto plan = compile(wish, prepared->host);
   if (!plan) return call.report.fail(plan.error());
   return call.report.print(to_text(*plan));
 }

@@ -135,15 +135,20 @@ void join(const Call& call, const Opened& opened, BorrowedFd pidfd, BorrowedFd r
   }
 }
 
-int launch_and_stay(const Call& call, const Spec& spec) {
+int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,
+                    const oci::State& state) {
   const auto plan = compile(spec, probe_host(spec));
   if (!plan) return call.report.fail(plan.error(), kExecFailed);
   const bool detach = call.line.has("detach");
   std::optional<cli::SignalEvents> signals;
   if (!detach) signals.emplace();
-  auto process = launch(
-      *plan,
-      {.signal_mask = detach ? std::nullopt : std::optional<uint64_t>(signals->mask_before())});
+  LaunchOptions options;
+  if (signals) options.signal_mask = signals->mask_before();
+  options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
+    if (point != CallPoint::listening) return {};
+    return hand_listener_over(*filter, listener, host_pid, public_state(state, phase(state)));
+  };
+  auto process = launch(*plan, options);
   if (!process) {
     const int status = failure_status(*plan, process.error());
     return call.report.fail(in_engine_words(process.error(), status, spec), status);
@@ -188,6 +193,12 @@ int exec(const Call& call) {
     return call.report.fail(status.error(), kExecFailed);
   if (process->terminal && call.line.has("detach") && !call.line.has("console-socket"))
     return call.report.fail({.what = "a detached terminal needs --console-socket"}, kExecFailed);
+  const auto config = opened->directory.read(oci::kConfigFile);
+  if (!config) return call.report.fail(config.error(), kExecFailed);
+  const auto filter = oci::read_filter(*config, spec);
+  if (!filter) return call.report.fail(filter.error(), kExecFailed);
+  if (Status status = load_filter(*filter, call.root, spec); !status)
+    return call.report.fail(status.error(), kExecFailed);
   const Fd pidfd = open_process(opened->state);
   const Fd root(::open(fmt::format("/proc/{}/root", opened->state.host_pid).c_str(),
                        O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -197,7 +208,7 @@ int exec(const Call& call) {
   {
     const oci::Directory unlocked = std::move(opened->directory);
   }
-  return launch_and_stay(call, spec);
+  return launch_and_stay(call, spec, *filter, opened->state);
 }
 
 }  // namespace isle::oci_cli

@@ -10,6 +10,7 @@
 
 #include "cli/output.h"
 #include "oci_cli/verbs.h"
+#include "seccomp/compile.h"
 
 namespace isle::oci_cli {
 
@@ -30,20 +31,22 @@ Status pass_descriptors(const CommandLine& line, Spec& spec) {
   return {};
 }
 
-Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor) {
-  const std::string socket_path = line.get(flag);
-  if (socket_path.empty() || !descriptor) return {};
+namespace {
+
+/// One message on a connection of its own: `text`, and `fd` with it.
+Status send_with_fd(const std::string& socket_path, std::string_view text, BorrowedFd fd,
+                    std::string_view what) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof address.sun_path)
-    return fail(ENAMETOOLONG, fmt::format("--{} {}", flag, socket_path));
+    return fail(ENAMETOOLONG, fmt::format("{} at \"{}\"", what, socket_path));
   std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
   const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail(errno, "make a socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    return fail(errno, fmt::format("--{} {}: connect", flag, socket_path));
-  char name[] = "/dev/ptmx";
-  iovec data{name, sizeof name - 1};
+    return fail(errno, fmt::format("connect to {} at \"{}\"", what, socket_path));
+  std::string bytes(text);
+  iovec data{bytes.data(), bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &data;
@@ -54,11 +57,48 @@ Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descri
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = descriptor.get();
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0)
-    return fail(errno, fmt::format("--{} {}: send a descriptor", flag, socket_path));
+  const int number = fd.get();
+  std::memcpy(CMSG_DATA(header), &number, sizeof number);
+  const ssize_t sent = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+  if (sent == static_cast<ssize_t>(bytes.size())) return {};
+  if (sent > 0 && cli::write_all(socket.get(), text.substr(static_cast<size_t>(sent)))) return {};
+  return fail(errno, fmt::format("send to {}", what));
+}
+
+}  // namespace
+
+Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor) {
+  const std::string socket_path = line.get(flag);
+  if (socket_path.empty() || !descriptor) return {};
+  return send_with_fd(socket_path, std::string_view("/dev/ptmx\0", sizeof "/dev/ptmx"), descriptor,
+                      fmt::format("--{}", flag));
+}
+
+Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec) {
+  if (!filter) return {};
+  // No container is called so: the colon.
+  auto program = seccomp::compile_cached(filter->profile, root + "/seccomp:programs");
+  if (!program) {
+    Error error = program.error();
+    error.asked_by = spec.origins[filter->from];
+    return std::unexpected(std::move(error));
+  }
+  spec.process.seccomp = {.value = {.instructions = std::move(*program), .flags = filter->flags},
+                          .from = filter->from};
+  if (!filter->listener_path.empty()) spec.calls_back = {.value = true, .from = filter->from};
   return {};
+}
+
+Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t host_pid,
+                          const oci::Json& container) {
+  const oci::Json told = {{"ociVersion", container["ociVersion"]},
+                          {"fds", {"seccompFd"}},
+                          {"pid", host_pid},
+                          {"metadata", filter.listener_metadata},
+                          {"state", container}};
+  return send_with_fd(filter.listener_path,
+                      told.dump(-1, ' ', false, oci::Json::error_handler_t::replace), listener,
+                      "the seccomp agent's socket");
 }
 
 /// Renamed into place: who waits for the file finds all of it.

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "isle/run.h"
 #include "oci/config.h"
 #include "oci/state.h"
 #include "oci_cli/command_line.h"
@@ -21,12 +22,15 @@ struct Call {
   }
 };
 
-/// A container of `call`'s root, locked, with its state.
+/// A container of `call`'s root with its state, locked where it is to be changed: a hook, which runs
+/// while its container is locked, may ask for the state.
 struct Opened {
   oci::Directory directory;
   oci::State state;
 };
-Result<Opened> open_container(const Call& call, const std::string& id);
+enum class Access : uint8_t { change, read };
+Result<Opened> open_container(const Call& call, const std::string& id,
+                              Access access = Access::change);
 
 // create.cc
 int create(const Call& call);
@@ -43,8 +47,8 @@ int list(const Call& call);
 int ps(const Call& call);
 int pause(const Call& call);
 int resume(const Call& call);
-/// What `delete --force` does; also for a container that failed to start.
-Status destroy(const oci::Directory& directory, const oci::State& state);
+/// What `delete --force` does, poststop hooks and all.
+Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state);
 // limits.cc
 int update(const Call& call);
 // events.cc
@@ -65,6 +69,12 @@ Status pass_descriptors(const CommandLine& line, Spec& spec);
 /// --console-socket, --pidfd-socket: hands a descriptor over, where the flag is given and there is one.
 Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor);
 Status write_pid_file(const std::string& path, pid_t pid);
+/// The filter's program into `spec`, from the cache below `root` where it is there.
+Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec);
+/// The listener, and what the runtime-spec wants told of its process, to who listens at the
+/// filter's listenerPath.
+Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t host_pid,
+                          const oci::Json& container);
 /// Errors that engines know by their words, as those words.
 Error in_engine_words(Error error, int status, const Spec& spec);
 

@@ -96,7 +96,9 @@ Result<Plan> Compiler::compile() {
   if (!ids_by_init()) runtime(Op::post, 0, {static_cast<uint64_t>(Point::ids_ready)});
 
   dies_with_parent(Actor::init);
+  choose_cpus(spec_.process.initial_cpus_allowed);
   attach_v1(Actor::init);
+  choose_cpus(spec_.process.cpus_allowed);  // a cpuset that is entered takes what was chosen before
   if (!joins_in_runtime()) init_joins();
   if (late_cgroup_join()) join_cgroup_namespace();
   init_gets_ids();
@@ -109,6 +111,8 @@ Result<Plan> Compiler::compile() {
 
   if (Status status = open_root(); !status) return std::unexpected(status.error());
   if (Status status = mount_all(); !status) return std::unexpected(status.error());
+  call_when_mounted();
+  run_hooks(Actor::init, spec_.create_hooks);
   // A terminal of the sandbox's own devpts, while the way there is still by descriptor.
   if (spec_.process.terminal.value) terminal(Actor::init);
   enter_root();

@@ -116,7 +116,9 @@ class Compiler {
   Status apply(const FsOperation& op, const MakeDevice& make);
   Status apply(const FsOperation& op, const Remount& remount);
   Status apply(const FsOperation& op, const Mask& mask);
-  void attach(Register mount, Register dir, std::string_view path, bool directory, Origin from);
+  void attach(Register mount, Register dir, std::string_view path, bool directory, Origin from,
+              bool no_follow = false);
+  void shared_bind(size_t index, const Bind& bind);
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
                            uint64_t attributes, Origin from);
@@ -146,8 +148,14 @@ class Compiler {
   Status cgroup_v1(const Resources& wish);
   Status cgroup_v2(const Resources& wish);
 
+  // hooks.cc
+  void call_when_mounted();
+  void call_with_listener(Register listener, Origin from);
+  void run_hooks(Actor actor, const std::vector<Hook>& hooks);
+
   // process.cc
   void dies_with_parent(Actor actor);
+  void choose_cpus(const Wish<std::vector<int>>& wish);
   Status host_side_settings();
   void terminal(Actor actor);
   Status finish_process(Actor actor);
@@ -208,7 +216,8 @@ class Compiler {
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;
   bool runtime_has_late_steps_ = false;
-  std::vector<std::pair<size_t, Register>> idmapped_;  ///< (of spec_.mounts) made already.
+  /// Binds (of spec_.mounts) that the runtime has made already.
+  std::vector<std::pair<size_t, Register>> runtime_binds_;
 };
 
 }  // namespace isle::plan

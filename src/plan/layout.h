@@ -25,6 +25,8 @@ enum class Op : uint8_t {
   await,
   alive,
   await_start,
+  call,
+  hook,
   spawn,
   reap,
   expect_command,
@@ -38,6 +40,8 @@ enum class Op : uint8_t {
   symlink_in,
   mknod_in,
   copy_in,
+  copy_tree,
+  copy_link,
   write_in,
   chown,
   expect_fs,
@@ -94,6 +98,8 @@ enum class Op : uint8_t {
   sched_setaffinity,
   sched_setattr,
   ioprio_set,
+  set_mempolicy,
+  join_keyring,
   umask,
   restore_umask,
   personality,
@@ -103,8 +109,8 @@ enum class Op : uint8_t {
 inline constexpr int kOps = static_cast<int>(Op::count_);
 
 /// Rendezvous between runtime and init.
-enum class Point : uint8_t { ids_ready, namespaces_ready, runtime_done };
-inline constexpr int kPoints = 3;
+enum class Point : uint8_t { ids_ready, namespaces_ready, mounts_ready, called, runtime_done };
+inline constexpr int kPoints = 5;
 
 /// What a word of Step::arg means.
 enum class Kind : uint8_t {

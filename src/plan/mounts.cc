@@ -56,10 +56,14 @@ Register Compiler::mounted_at(std::string_view destination) const {
 }
 
 void Compiler::attach(Register mount, Register dir, std::string_view path, bool directory,
-                      Origin from) {
+                      Origin from, bool no_follow) {
   const Register target = b_.take();
-  init(directory ? Op::make_dir_in : Op::make_file_in, from,
-       {dir, text(path), directory ? kDirectoryMode : kFileMode, target});
+  Step& made = init(directory ? Op::make_dir_in : Op::make_file_in, from,
+                    {dir, text(path), directory ? kDirectoryMode : kFileMode, target});
+  if (no_follow) made.pass_over = kAnyError;  // a link there may lead to what is of another kind
+  if (no_follow)
+    init(Op::open_in, from,
+         {dir, text(path), kOpenPath | sys::bits(sys::OpenFlags::nofollow), kInRoot, target});
   init(Op::move_mount, from, {mount, target, 0, kOnto});
   b_.release(target);
 }
@@ -99,7 +103,11 @@ Status Compiler::idmapped_binds() {
   for (size_t i = 0; i < spec_.mounts.size(); ++i) {
     const FsOperation& op = spec_.mounts[i];
     const auto* bind = std::get_if<Bind>(&op.what);
-    if (bind == nullptr || (bind->uid_mappings.empty() && bind->gid_mappings.empty())) continue;
+    if (bind == nullptr) continue;
+    if (bind->uid_mappings.empty() && bind->gid_mappings.empty()) {
+      shared_bind(i, *bind);
+      continue;
+    }
     const std::string what = fmt::format("idmapped mount on \"{}\"", op.destination);
     if (!host_.idmapped_mounts) return refuse(op.from, EINVAL, what, "Linux 5.12 and later only");
     if (!caller_is_privileged())
@@ -122,15 +130,30 @@ Status Compiler::idmapped_binds() {
             {tree, 0, bind->idmap_recursive ? kWholeTree : kEmptyPath,
              sys::bits(sys::MountAttr::idmap), 0, 0, userns});
     b_.release(userns);
-    idmapped_.emplace_back(i, tree);
+    runtime_binds_.emplace_back(i, tree);
   }
   return {};
+}
+
+/// Only what is taken from the host's own mount namespace stays a peer of the host's mount, so that
+/// what is mounted inside shows there.
+void Compiler::shared_bind(size_t index, const Bind& bind) {
+  const FsOperation& op = spec_.mounts[index];
+  const FileFact fact =
+      host_.file(bind.source_fd >= 0 ? fmt::format("fd:{}", bind.source_fd) : bind.source);
+  if (bind.propagation != Propagation::shared || !caller_is_privileged() ||
+      fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+    return;
+  const Register tree = b_.take();
+  bind_source(op, bind, tree, Actor::runtime);
+  runtime_binds_.emplace_back(index, tree);
 }
 
 /// A detached copy of what is to be bound, or what is detached already.
 void Compiler::bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor) {
   auto flags = kClone;
   if (bind.recursive) flags |= sys::OpenTree::recursive;
+  if (bind.no_follow) flags |= sys::OpenTree::symlink_nofollow;
   if (bind.detached) {
     b_.add(actor, Op::use_fd, op.from, {static_cast<uint64_t>(bind.source_fd), tree});
     return;
@@ -150,23 +173,29 @@ void Compiler::bind_source(const FsOperation& op, const Bind& bind, Register tre
 Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const bool by_fd = bind.source_fd >= 0;
   const std::string name = by_fd ? fmt::format("fd:{}", bind.source_fd) : bind.source;
-  const FileFact fact = host_.file(name);
+  const bool is_link = host_.file("link:" + name).kind == FileKind::symlink;
+  if (is_link && bind.copy_link) {
+    init(Op::copy_link, op.from, {text(host_path(bind.source)), root_, text(op.destination)})
+        .pass_over = EEXIST;
+    return {};
+  }
+  const FileFact fact = host_.file(bind.no_follow && is_link ? "link:" + name : name);
   if (fact.kind == FileKind::missing && op.optional) return {};
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
     return refuse(op.from, fact.error, fmt::format(R"(bind "{}" on "{}")", name, op.destination),
                   fact.why);
   const auto index = static_cast<size_t>(&op - spec_.mounts.data());
-  const auto made = std::find_if(idmapped_.begin(), idmapped_.end(),
+  const auto made = std::find_if(runtime_binds_.begin(), runtime_binds_.end(),
                                  [&](const auto& entry) { return entry.first == index; });
-  const Register tree = made != idmapped_.end() ? made->second : b_.take();
-  if (made == idmapped_.end()) bind_source(op, bind, tree, first_);
+  const Register tree = made != runtime_binds_.end() ? made->second : b_.take();
+  if (made == runtime_binds_.end()) bind_source(op, bind, tree, first_);
   set_attributes(tree, bind.attributes, op.from);
   if (bind.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
          {tree, 0, bind.propagation_recursive ? kWholeTree : kEmptyPath, 0, 0,
           propagation_bits(bind.propagation), kNone});
   const bool directory = fact.kind == FileKind::directory || fact.kind == FileKind::unknown;
-  attach(tree, root_, op.destination, directory, op.from);
+  attach(tree, root_, op.destination, directory, op.from, op.no_follow);
   b_.release(tree);
   return {};
 }
@@ -185,7 +214,9 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
          {kNone, text(op.destination), sys::bits(sys::AtFlags::recursive), 0, 0,
           propagation_bits(Propagation::private_), kNone})
         .pass_over = EINVAL;
-  attach(mount, root_, op.destination, true, op.from);
+  if (fs.copy_up)
+    init(Op::copy_tree, op.from, {root_, text(op.destination), mount}).pass_over = ENOENT;
+  attach(mount, root_, op.destination, true, op.from, op.no_follow);
   if (fs.refuse_links && (fs.type == "proc" || fs.type == "sysfs")) {
     const Register seen = b_.take();
     const auto open = sys::OpenFlags::path | sys::OpenFlags::cloexec | sys::OpenFlags::nofollow;

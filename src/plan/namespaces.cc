@@ -206,10 +206,13 @@ void Compiler::names() {
 
 void Compiler::write_sysctl() {
   for (const auto& [key, value] : spec_.sysctl) {
-    std::string path = "sys/" + key;
+    // As sysctl(8): where a slash comes first it separates, and a dot is of a name.
+    const size_t first = key.find_first_of("./");
+    const bool by_slash = first != std::string::npos && key[first] == '/';
+    std::string path = key;
     for (char& c : path)
-      if (c == '.') c = '/';
-    write_proc(value.from, path, value.value);
+      if (!by_slash && (c == '.' || c == '/')) c = c == '.' ? '/' : '.';
+    write_proc(value.from, "sys/" + path, value.value);
   }
 }
 

@@ -20,6 +20,11 @@ constexpr std::array<OpInfo, kOps> kTable{{
      "await_start",
      {in},
      "set up: the launch ends here, and goes on for who connects to this socket"},
+    {Op::call, "call", {number, in_or_none}, "asks who launched: all mounted (0), a listener (1)"},
+    {Op::hook,
+     "hook",
+     {Kind::text, list, list, scratch, Kind::text, Kind::text, number},
+     "runs a program: its arguments, environment, input around the pid, seconds it may take"},
     {Op::spawn, "spawn", {}, "the command's process, child of init"},
     {Op::reap, "reap", {}, "forwards signals, reaps orphans, ends as the command ends"},
     {Op::expect_command,
@@ -51,6 +56,14 @@ constexpr std::array<OpInfo, kOps> kTable{{
      "copy_in",
      {in, in, Kind::text, octal},
      "a new file in a root with all that the descriptor gives"},
+    {Op::copy_tree,
+     "copy_tree",
+     {in, Kind::text, in},
+     "what stands in a directory of a root, into another directory"},
+    {Op::copy_link,
+     "copy_link",
+     {Kind::text, in, Kind::text},
+     "a symbolic link in a root like one of the host"},
     {Op::write_in, "write_in", {in, Kind::text, Kind::text}, "one write to a file in a root"},
     {Op::chown, "chown", {in, id, id}, "owner and group of what a descriptor refers to"},
     {Op::expect_fs, "expect_fs", {in, magic}, "refuses any other file system (EXDEV)"},
@@ -143,6 +156,8 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::sched_setaffinity, "sched_setaffinity", {cpus}, "mask of CPUs"},
     {Op::sched_setattr, "sched_setattr", {blob}, "scheduling policy"},
     {Op::ioprio_set, "ioprio_set", {number}, "I/O priority"},
+    {Op::set_mempolicy, "set_mempolicy", {number, cpus}, "memory policy and its nodes"},
+    {Op::join_keyring, "join_keyring", {Kind::text}, "a session keyring of its own"},
     {Op::umask, "umask", {octal}, ""},
     {Op::restore_umask, "restore_umask", {}, "the mask that the first umask step found"},
     {Op::personality, "personality", {number}, ""},
@@ -171,7 +186,8 @@ std::string_view actor_name(Actor actor) {
 }
 
 std::string_view point_name(Point point) {
-  constexpr std::string_view kNames[kPoints] = {"ids_ready", "namespaces_ready", "runtime_done"};
+  constexpr std::string_view kNames[kPoints] = {"ids_ready", "namespaces_ready", "mounts_ready",
+                                                "called", "runtime_done"};
   return static_cast<size_t>(point) < kPoints ? kNames[static_cast<size_t>(point)] : "nowhere";
 }
 

@@ -77,21 +77,22 @@ Status Compiler::host_side_settings() {
   if (wish.io_priority)
     runtime(Op::ioprio_set, wish.io_priority->from,
             {static_cast<uint64_t>(wish.io_priority->value)});
-  if (wish.cpus_allowed) {
-    std::vector<uint64_t> mask;
-    for (const int cpu : wish.cpus_allowed->value) {
-      const auto bit = static_cast<size_t>(cpu);
-      if (bit / 64 >= mask.size()) mask.resize(bit / 64 + 1);
-      mask[bit / 64] |= uint64_t{1} << bit % 64;
-    }
-    runtime(Op::sched_setaffinity, wish.cpus_allowed->from,
-            {b_.blob(mask.data(), mask.size() * sizeof(uint64_t))});
-  }
   for (const Rlimit& limit : wish.rlimits)
     runtime(Op::prlimit, limit.from,
             {static_cast<uint64_t>(limit.resource), limit.soft, limit.hard});
   if (b_.step_count() != before) runtime_has_late_steps_ = true;
   return {};
+}
+
+void Compiler::choose_cpus(const Wish<std::vector<int>>& wish) {
+  if (!wish) return;
+  std::vector<uint64_t> mask;
+  for (const int cpu : wish->value) {
+    const auto bit = static_cast<size_t>(cpu);
+    if (bit / 64 >= mask.size()) mask.resize(bit / 64 + 1);
+    mask[bit / 64] |= uint64_t{1} << bit % 64;
+  }
+  init(Op::sched_setaffinity, wish->from, {b_.blob(mask.data(), mask.size() * sizeof(uint64_t))});
 }
 
 /// The pseudoterminal comes from the sandbox's own devpts where it has one, so that its name means
@@ -133,6 +134,14 @@ Status Compiler::finish_process(Actor actor) {
     b_.add(actor, Op::controlling_terminal, wish.terminal.from, {input});
     b_.release(input);
   }
+  if (wish.session_keyring)  // a kernel may have none
+    b_.add(actor, Op::join_keyring, wish.session_keyring->from, {text(wish.session_keyring->value)})
+        .pass_over = ENOSYS;
+  if (wish.memory_policy) {
+    const MemoryPolicy& policy = wish.memory_policy->value;
+    b_.add(actor, Op::set_mempolicy, wish.memory_policy->from,
+           {policy.mode, b_.blob(policy.nodes.data(), policy.nodes.size() * sizeof(uint64_t))});
+  }
   if (wish.personality)
     b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
   privileges(actor);
@@ -142,13 +151,18 @@ Status Compiler::finish_process(Actor actor) {
     b_.add(actor, Op::restore_umask, Origin{0});
   working_directory(actor);
   descriptors(actor);
+  // As near to the execve as can be; but while there is somebody to take its listener.
+  const bool late = wish.no_new_privileges.value && wish.seccomp;
+  const bool early = late && wish.seccomp->value.has_listener();
+  if (early) load_filter(actor);
   if (start_ != kNone) {
     // What can be found out before is told to whoever creates, not to whoever starts.
     const std::vector<std::string> paths = command_paths();
     b_.add(actor, Op::expect_command, wish.args.from, {b_.list(paths), b_.list(wish.args.value)});
     b_.add(actor, Op::await_start, wish.start_socket->from, {start_});
   }
-  if (wish.no_new_privileges.value) load_filter(actor);  // as near to the execve as can be
+  run_hooks(actor, spec_.start_hooks);
+  if (late && !early) load_filter(actor);
   execute(actor);
   return {};
 }
@@ -157,9 +171,18 @@ void Compiler::load_filter(Actor actor) {
   const ProcessWish& wish = spec_.process;
   if (!wish.seccomp) return;
   const Seccomp& filter = wish.seccomp->value;
-  b_.add(actor, Op::seccomp, wish.seccomp->from,
+  const Origin from = wish.seccomp->from;
+  const Register listener = filter.has_listener() ? b_.take() : kNone;
+  b_.add(actor, Op::seccomp, from,
          {b_.blob(filter.instructions.data(), filter.instructions.size() * sizeof(uint64_t)),
-          filter.flags, kNone});
+          filter.flags, listener});
+  if (listener == kNone) return;
+  b_.add(actor, Op::send_fd, from, {listener});
+  b_.release(listener);
+  const Register received = b_.take();
+  runtime(Op::receive_fd, from, {received});
+  if (spec_.calls_back.value) return call_with_listener(received, from);
+  b_.header.listener_register = static_cast<uint8_t>(received);
 }
 
 /// Where the command may be, in the order they are tried.

@@ -86,6 +86,10 @@ const char* order_problem(const Step& step, Progress& progress) {
     case Op::receive_fd:
       if (!is_runtime) return "only the runtime takes descriptors";
       return progress.sent_fds-- > 0 ? nullptr : "waits for what never comes";
+    case Op::call:
+      return is_runtime && progress.started[static_cast<size_t>(Actor::init)]
+                 ? nullptr
+                 : "only the runtime calls, when there is somebody to tell of";
     case Op::post:
       if (!is_runtime && !is_init) return "only the runtime and init meet";
       progress.posted[actor].set(step.arg[0] % kPoints);
@@ -105,6 +109,9 @@ bool scratch_fits(const View& view, const Step& step) {
   uint64_t needed = 0;
   uint64_t first = 0;
   if (step.op == Op::execve) {
+    needed = high(step.arg[1]) + 1ULL + high(step.arg[2]) + 1ULL;
+    first = step.arg[3];
+  } else if (step.op == Op::hook) {
     needed = high(step.arg[1]) + 1ULL + high(step.arg[2]) + 1ULL;
     first = step.arg[3];
   } else if (step.op == Op::map_program) {

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "exec/message.h"
 #include "sys/file_calls.h"
 #include "sys/io_calls.h"
 #include "sys/process_calls.h"
@@ -119,9 +120,25 @@ Result<pid_t> vfork_helper(Start& start) {
   return pid;
 }
 
+/// One `call` answered; false: it cannot be.
+bool answer(int socket, const char* bytes, size_t size, int fd, const OnCall& on_call) {
+  const Fd listener(fd);
+  exec::Message message;
+  std::memcpy(&message, bytes, std::min(size, sizeof message));
+  if (message.kind != exec::Message::Kind::call) return false;
+  const auto point = static_cast<CallPoint>(message.point);
+  const int error =
+      on_call ? on_call(point, static_cast<pid_t>(message.detail), listener.borrow()) : 0;
+  exec::Message reply;
+  reply.kind = exec::Message::Kind::answer;
+  reply.error = error;
+  return exec::send(socket, reply) == 0;
+}
+
 /// The Outcome, with numbers of this process for its descriptors.
-bool receive_outcome(int socket, exec::Outcome& outcome) {
+bool receive_outcome(int socket, exec::Outcome& outcome, const OnCall& on_call) {
   constexpr size_t kMostFds = 4;
+  static_assert(sizeof(exec::Message) < sizeof(exec::Outcome), "told apart by their size");
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostFds)> control{};
   iovec data{&outcome, sizeof outcome};
   msghdr message{};
@@ -129,14 +146,22 @@ bool receive_outcome(int socket, exec::Outcome& outcome) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  ssize_t got = -1;
-  do got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
-  if (got != static_cast<ssize_t>(sizeof outcome)) return false;
-  std::array<int, kMostFds> fds{-1, -1, -1, -1};
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr)
-    std::memcpy(fds.data(), CMSG_DATA(header),
-                std::min(header->cmsg_len - CMSG_LEN(0), sizeof fds));
+  std::array<int, kMostFds> fds{};
+  for (;;) {
+    message.msg_controllen = control.size();
+    ssize_t got = -1;
+    do got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return false;
+    fds.fill(-1);
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr)
+      std::memcpy(fds.data(), CMSG_DATA(header),
+                  std::min(header->cmsg_len - CMSG_LEN(0), sizeof fds));
+    const auto size = static_cast<size_t>(got);
+    if (size == sizeof outcome) break;
+    if (!answer(socket, reinterpret_cast<const char*>(&outcome), size, fds[0], on_call))
+      return false;
+  }
   size_t next = 0;
   for (int* fd : {&outcome.pidfd, &outcome.guard_pidfd, &outcome.console, &outcome.listener})
     if (*fd >= 0) *fd = fds[next++];
@@ -147,7 +172,8 @@ bool receive_outcome(int socket, exec::Outcome& outcome) {
 
 Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
                                     std::span<const int> keep, const std::array<int, 3>& stdio,
-                                    uint64_t signal_mask, const std::function<void()>& meanwhile) {
+                                    uint64_t signal_mask, const std::function<void()>& meanwhile,
+                                    const OnCall& on_call) {
   const int program = image();
   if (program < 0)
     return fail(-program,
@@ -174,9 +200,9 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
   if (!pid) return std::unexpected(pid.error());
   theirs.reset();
   exec::Outcome outcome;
-  pollfd answer{ours.get(), POLLIN, 0};
-  while (start.error == 0 && meanwhile && ::poll(&answer, 1, 1) == 0) meanwhile();
-  const bool answered = start.error == 0 && receive_outcome(ours.get(), outcome);
+  pollfd ready{ours.get(), POLLIN, 0};
+  while (start.error == 0 && meanwhile && ::poll(&ready, 1, 1) == 0) meanwhile();
+  const bool answered = start.error == 0 && receive_outcome(ours.get(), outcome, on_call);
   int status = 0;
   pid_t waited = -1;
   do waited = ::waitpid(*pid, &status, 0);

@@ -10,8 +10,12 @@
 #include "exec/executor.h"
 #include "isle/error.h"
 #include "isle/fd.h"
+#include "isle/run.h"
 
 namespace isle {
+
+/// Answers a `call` step: 0, or an errno that ends the launch.
+using OnCall = std::function<int(CallPoint point, pid_t host_pid, BorrowedFd listener)>;
 
 /// Has isle-exec carry out the plan in `arena`, a memfd. `keep` are descriptors of the caller that
 /// the plan uses by number, `stdio` those that become its 0 to 2. `meanwhile`, where it is one, is
@@ -22,6 +26,7 @@ namespace isle {
                                                   std::span<const int> keep,
                                                   const std::array<int, 3>& stdio,
                                                   uint64_t signal_mask,
-                                                  const std::function<void()>& meanwhile);
+                                                  const std::function<void()>& meanwhile,
+                                                  const OnCall& on_call);
 
 }  // namespace isle

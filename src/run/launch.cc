@@ -124,14 +124,21 @@ void end_orphans(Process::State& state) {
   (void)end_guard(state, false);
 }
 
+/// `refused` becomes what the caller said no with.
 Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
-                                const Process::State& state, BorrowedFd guard_read) {
+                                const Process::State& state, BorrowedFd guard_read,
+                                std::optional<Error>& refused) {
   const uint64_t mask = options.signal_mask.value_or(current_mask());
   if (options.carrier == LaunchOptions::Carrier::helper) {
     std::function<void()> meanwhile;
     if (options.on_progress) meanwhile = [&] { options.on_progress(state.arena.times()); };
     return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), options.stdio, mask,
-                         meanwhile);
+                         meanwhile, [&](CallPoint point, pid_t host_pid, BorrowedFd listener) {
+                           if (!options.on_call) return 0;
+                           Status status = options.on_call(point, host_pid, listener);
+                           if (!status) refused = std::move(status.error());
+                           return refused ? ECANCELED : 0;
+                         });
   }
   exec::Launch launch;
   launch.plan = state.arena.header();
@@ -150,10 +157,11 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
 }
 
 /// A plan that joins namespaces before the clone changes the process that does it; a pid 1 of
-/// isle's own is isle-exec. Both need the helper, whoever asks.
+/// isle's own is isle-exec; and who asks its caller is another than that. All need the helper.
 bool needs_helper(const Plan& plan) {
   return plan_has(plan, plan::Op::setns, plan::Actor::runtime) ||
-         plan_has(plan, plan::Op::reap, plan::Actor::init);
+         plan_has(plan, plan::Op::reap, plan::Actor::init) ||
+         plan_has(plan, plan::Op::call, plan::Actor::runtime);
 }
 
 /// "SigCgt:\t0000000000000002" of /proc/PID/status.
@@ -207,6 +215,7 @@ pid_t Process::release() && {
 pid_t Process::host_pid() const { return state_->pid; }
 BorrowedFd Process::pidfd() const { return state_->pidfd.borrow(); }
 BorrowedFd Process::console() const { return state_->console.borrow(); }
+BorrowedFd Process::listener() const { return state_->listener.borrow(); }
 std::vector<StepTime> Process::step_times() const { return state_->arena.times(); }
 uint64_t Process::namespace_inode(NamespaceType type) const {
   return state_->arena.namespace_inode(type);
@@ -292,7 +301,9 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
     guard_read.reset(pipe[0]);
     state.guard_pipe.reset(pipe[1]);
   }
-  const Result<exec::Outcome> result = carry_out(plan, settled, state, guard_read.borrow());
+  std::optional<Error> refused;
+  const Result<exec::Outcome> result =
+      carry_out(plan, settled, state, guard_read.borrow(), refused);
   if (settled.on_progress) settled.on_progress(state.arena.times());
   if (!result) {
     end_orphans(state);
@@ -308,6 +319,7 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
     siginfo_t info;
     if (state.pidfd) reap(state.pidfd.get(), info);
     (void)end_guard(state, false);
+    if (refused) return std::unexpected(std::move(*refused));
     return std::unexpected(
         explain(plan, StepFailure{.step = result->step,
                                   .error = result->error,

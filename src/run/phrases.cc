@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "exec/executor.h"
 #include "isle/names.h"
 #include "sys/abi.h"
 #include "sys/flag_names.h"
@@ -94,6 +95,18 @@ std::string map_by_program(const FailedStep& failed) {
                      said.empty() ? "" : fmt::format("; it said: {}", said));
 }
 
+std::string hook(const FailedStep& failed) {
+  const uint32_t status = failed.detail() >> exec::kDetailStatusShift;
+  std::string how;
+  if (failed.error() == ETIMEDOUT)
+    how = fmt::format(": it took longer than {} s", failed.step().arg[6]);
+  else if ((status & 0x7f) != 0)
+    how = fmt::format(": it was killed by signal {}", status & 0x7f);
+  else if (status != 0)
+    how = fmt::format(": it ended with exit status {}", status >> 8);
+  return fmt::format("run the hook \"{}\"{}", failed.text(0), how);
+}
+
 std::string command(const FailedStep& failed) {
   const std::vector<std::string> argv = failed.list(1);
   const std::vector<std::string> candidates = failed.list(0);
@@ -118,6 +131,10 @@ std::string about_path(const FailedStep& failed) {
       return fmt::format("make the device \"{}\"", failed.text(1));
     case Op::copy_in:
       return fmt::format("make the file \"{}\"", failed.text(2));
+    case Op::copy_tree:
+      return fmt::format("copy what stands in \"{}\"", failed.text(1));
+    case Op::copy_link:
+      return fmt::format(R"(make "{}" a link like "{}")", failed.text(2), failed.text(0));
     case Op::write_in:
       return about_write(failed.text(1), failed.text(2));
     case Op::write_child:
@@ -170,6 +187,10 @@ std::string about_process(const FailedStep& failed) {
       return fmt::format("set the nice value {}", static_cast<int32_t>(step.arg[0]));
     case Op::sched_setaffinity:
       return "choose the CPUs to run on";
+    case Op::set_mempolicy:
+      return "set the memory policy";
+    case Op::join_keyring:
+      return "join a session keyring of its own";
     case Op::seccomp:
       return "install the seccomp filter";
     case Op::pivot_root:
@@ -210,6 +231,8 @@ std::string phrase(const FailedStep& failed) {
       return about_mount(failed);
     case Op::map_program:
       return map_by_program(failed);
+    case Op::hook:
+      return hook(failed);
     case Op::expect_command:
     case Op::execve:
       return command(failed);

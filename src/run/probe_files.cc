@@ -29,6 +29,8 @@ FileKind kind_of(uint16_t mode) {
       return FileKind::fifo;
     case sys::kModeSocket:
       return FileKind::socket;
+    case sys::kModeSymlink:
+      return FileKind::symlink;
     default:
       return FileKind::unknown;
   }
@@ -57,6 +59,8 @@ class FileFacts {
         [&](const auto& what) {
           using T = std::decay_t<decltype(what)>;
           if constexpr (std::is_same_v<T, Bind> || std::is_same_v<T, MakeFile>) {
+            if constexpr (std::is_same_v<T, Bind>)
+              if (what.no_follow || what.copy_link) add_link(what.source);
             if (what.source_fd < 0)
               add(what.source);
             else
@@ -71,6 +75,13 @@ class FileFacts {
   }
 
  private:
+  void add_link(const std::string& path) {
+    sys::statx_t status;
+    if (sys::statx(sys::kAtFdcwd, path.c_str(), sys::AtFlags::symlink_nofollow,
+                   sys::StatxMask::type, &status) == 0)
+      host_.files.emplace("link:" + path, fact_of(status));
+  }
+
   Host& host_;
 };
 

@@ -155,6 +155,10 @@ void check_process(const Spec& spec, Complaints& bad) {
                 fmt::format("cpu {}: must be 0 to {}", cpu, kMostCpus - 1));
   for (const int fd : process.pass_fds.value)
     if (fd < 0) bad.add(process.pass_fds.from, fmt::format("descriptor {}: is negative", fd));
+  if (process.seccomp && process.seccomp->value.has_listener() &&
+      (process.init.value || process.in_place.value))
+    bad.add(process.seccomp->from,
+            "seccomp: a listener is handed over by the command's first process only");
   if (process.in_place.value) check_in_place(spec, bad);
   if (process.init.value && !spec.creates(NamespaceType::pid))
     bad.add(process.init.from, "init: needs a new pid namespace, whose pid 1 it is to be");
@@ -256,6 +260,13 @@ void check_nul(const Spec& spec, Complaints& bad) {
   for (const auto* wish : {&spec.hostname, &spec.domainname, &spec.process.cwd,
                            &spec.process.apparmor_profile, &spec.process.selinux_label})
     check(*wish);
+  for (const auto* hooks : {&spec.create_hooks, &spec.start_hooks})
+    for (const Hook& hook : *hooks) {
+      check(hook.path, hook.from);
+      check(hook.args, hook.from);
+      check(hook.env, hook.from);
+    }
+  check(spec.process.session_keyring);
   for (const NamespaceWish& wish : spec.namespaces) check(wish.path, wish.from);
   for (const KeepWish& wish : spec.keep) check(wish.path, wish.from);
   for (const auto& [key, value] : spec.sysctl) {

@@ -19,7 +19,7 @@ Bundle::Bundle() {
     (void)dir_.make_dir(std::string("bundle/rootfs/") + name);
   fs::copy_file("/usr/bin/busybox", rootfs("/bin/busybox"));
   for (const char* name : {"sh", "true", "cat", "sleep", "id", "pwd", "ls", "mknod", "head", "stat",
-                           "grep", "readlink", "touch"})
+                           "mkdir", "chmod", "find", "cut", "tr", "grep", "readlink", "touch"})
     fs::create_symlink("busybox", rootfs("/bin/") + name);
   config = oci::Json::parse(oci::default_config(false, 0, 0));
   config["ociVersion"] = "1.0.2";  // what all runtimes take

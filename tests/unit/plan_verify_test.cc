@@ -250,7 +250,7 @@ TEST(Print, EachKind) {
   EXPECT_EQ(shows(Kind::limit, ~uint64_t{0}), "unlimited");
   EXPECT_EQ(shows(Kind::octal, 0755), "0755");
   EXPECT_EQ(shows(Kind::id, 4294967294), "4294967294");
-  EXPECT_EQ(shows(Kind::point, 2), "runtime_done");
+  EXPECT_EQ(shows(Kind::point, 4), "runtime_done");
   EXPECT_EQ(shows(Kind::point, 99), "nowhere");
   EXPECT_EQ(shows(Kind::signal, 15), "SIGTERM");
   EXPECT_EQ(shows(Kind::rlimit, 7), "RLIMIT_NOFILE");

@@ -1,0 +1,111 @@
+#include "oci_cli/hooks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <limits>
+
+#include "cli/output.h"
+#include "isle/run.h"
+
+namespace isle::oci_cli {
+namespace {
+
+std::string text_of(const oci::Json& json) {
+  return json.dump(-1, ' ', false, oci::Json::error_handler_t::replace);
+}
+
+/// A memory file: a hook that does not read it stops nobody.
+Result<Fd> input_of(const std::string& text) {
+  Fd file(::memfd_create("state", MFD_CLOEXEC));
+  if (!file || !cli::write_all(file.get(), text) || ::lseek(file.get(), 0, SEEK_SET) < 0)
+    return fail(errno, "write the state for a hook");
+  if (file.get() > STDERR_FILENO) return file;
+  return Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+/// As it would be run from a shell in the bundle, but for the environment, which is its own.
+Spec spec_of(const Hook& hook, const std::string& bundle) {
+  Spec spec;
+  spec.process.program = {.value = hook.path};
+  spec.process.args = {.value = hook.args.empty() ? std::vector{hook.path} : hook.args};
+  spec.process.env = {.value = hook.env};
+  spec.process.user.as_is = true;
+  if (::access(bundle.c_str(), X_OK) == 0) spec.process.cwd = {.value = bundle};
+  return spec;
+}
+
+/// 0 s: whenever. A signal, as the timer's of `run`, ends no wait.
+bool ends_within(const Process& process, uint32_t limit_s) {
+  using std::chrono::steady_clock;
+  const auto deadline = steady_clock::now() + std::chrono::seconds(limit_s);
+  pollfd ended{.fd = process.pidfd().get(), .events = POLLIN, .revents = 0};
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+    const auto left_ms = std::clamp<int64_t>(left.count(), 0, std::numeric_limits<int>::max());
+    const int ready = ::poll(&ended, 1, limit_s == 0 ? -1 : static_cast<int>(left_ms));
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+}
+
+Status run_hook(const Hook& hook, const oci::Json& state) {
+  const auto input = input_of(text_of(state));
+  if (!input) return std::unexpected(input.error());
+  LaunchOptions options;
+  options.stdio = {input->get(), STDOUT_FILENO, STDERR_FILENO};
+  auto process = spawn(spec_of(hook, state.value("bundle", "")), options);
+  if (!process) return std::unexpected(process.error());
+  if (!ends_within(*process, hook.timeout_s)) {
+    (void)process->signal(SIGKILL);
+    (void)process->wait();
+    return fail(ETIMEDOUT, fmt::format("it took longer than {} s", hook.timeout_s));
+  }
+  const auto status = process->wait();
+  if (!status) return std::unexpected(status.error());
+  if (status->signal != 0) return fail(0, fmt::format("killed by signal {}", status->signal));
+  if (status->code != 0) return fail(0, fmt::format("exit status {}", status->code));
+  return {};
+}
+
+}  // namespace
+
+Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state) {
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    Status status = run_hook(hooks[i], state);
+    if (status) continue;
+    Error error = std::move(status.error());
+    error.what =
+        fmt::format("error running {} hook #{} \"{}\": {}", kind, i, hooks[i].path, error.what);
+    error.asked_by = fmt::format("config.json /hooks/{}/{}", kind, i);
+    return std::unexpected(std::move(error));
+  }
+  return {};
+}
+
+void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state,
+                   const Report& report) {
+  for (const Hook& hook : hooks)
+    if (Status status = run_hooks({hook}, kind, state); !status)
+      report.warn(status.error().message());
+}
+
+std::vector<Hook> told(std::vector<Hook> hooks, const oci::Json& state) {
+  oci::Json rest = state;
+  rest.erase("pid");
+  const std::string text = text_of(rest);  // never empty: it has an id
+  for (Hook& hook : hooks) {
+    hook.input_before = "{\"pid\":";
+    hook.input_after = "," + text.substr(1);
+  }
+  return hooks;
+}
+
+}  // namespace isle::oci_cli

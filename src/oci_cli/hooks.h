@@ -1,0 +1,23 @@
+// Hooks: those that isle-oci runs itself, where it is, and what all of them are told.
+#pragma once
+
+#include <string_view>
+
+#include "oci/config.h"
+#include "oci/state.h"
+#include "oci_cli/report.h"
+
+namespace isle::oci_cli {
+
+/// Runs them one after another, each to its end, with `state` on standard input. Errors: the first
+/// that fails, takes too long, or cannot be run; the others are not run.
+Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state);
+
+/// All of them, whatever becomes of one; what fails is a warning.
+void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state,
+                   const Report& report);
+
+/// For hooks that run inside: the same input, with the pid as it is there.
+std::vector<Hook> told(std::vector<Hook> hooks, const oci::Json& state);
+
+}  // namespace isle::oci_cli

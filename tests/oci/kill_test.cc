@@ -1,0 +1,137 @@
+// kill -9 of create, start, exec and delete between any two of their system calls: delete --force
+// always leaves nothing. (What the engine's own actors do when they are killed: tests/faults.)
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "oci/bundle.h"
+
+namespace isle::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Runs isle-oci up to its `count`th stop at a system call and kills it there; false: it ended before.
+bool killed_after(const Bundle& bundle, const std::vector<std::string>& words, int count) {
+  std::vector<std::string> argv = {isle_binary("isle-oci"), "--root", bundle.dir() / "state"};
+  argv.insert(argv.end(), words.begin(), words.end());
+  std::vector<char*> pointers;
+  for (std::string& word : argv) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const std::string directory = bundle.dir() / "bundle";
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const int null = ::open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+    ::close_range(3, ~0U, 0);
+    if (::chdir(directory.c_str()) == 0 && ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0)
+      ::execv(pointers[0], pointers.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  for (int stops = 0;; ++stops) {
+    if (::waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) return false;
+    if (stops == count) break;
+    const int signal = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+    ::ptrace(PTRACE_SYSCALL, pid, nullptr, reinterpret_cast<void*>(static_cast<long>(signal)));
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, &status, 0);
+  return true;
+}
+
+/// delete --force, with whatever is orphaned meanwhile reaped, as init(1) would: until then a pid
+/// namespace that it was in does not end.
+int delete_by_force(const Bundle& bundle) {
+  const std::string program = isle_binary("isle-oci");
+  const std::string root = bundle.dir() / "state";
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execl(program.c_str(), "isle-oci", "--root", root.c_str(), "delete", "--force", "c", nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  for (pid_t ended = 0; (ended = ::waitpid(-1, &status, 0)) != pid;)
+    if (ended < 0) return -1;
+  return status;
+}
+
+class OciKill : public testing::Test {
+ protected:
+  void SetUp() override {
+    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    bundle_.emplace();
+    bundle_->config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"}};
+    bundle_->set_command({"sleep", "1000"});
+  }
+  /// After each kill delete --force has to leave nothing; `ready` makes what the command works on.
+  template <class Ready>
+  void at_every_stop(const std::vector<std::string>& words, const Ready& ready) {
+    constexpr int kStride = 5;
+    constexpr int kMost = 20'000;
+    int killed = 0;
+    bool more = true;
+    for (int count = 1; more && count < kMost; count += kStride) {
+      ready();
+      more = killed_after(*bundle_, words, count);
+      if (more) ++killed;
+      ASSERT_EQ(delete_by_force(*bundle_), 0) << words[0] << " killed at stop " << count;
+      ASSERT_FALSE(fs::exists(bundle_->container_dir("c"))) << words[0] << " at " << count;
+      for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
+        ASSERT_FALSE(fs::exists(hierarchy.path() / "isle-oci-c")) << hierarchy.path();
+      (void)reap_orphans();
+    }
+    EXPECT_FALSE(more);
+    EXPECT_GT(killed, 5) << words[0];
+  }
+  std::optional<Bundle> bundle_;
+};
+
+TEST_F(OciKill, Create) {
+  at_every_stop({"create", "c"}, [] {});
+}
+
+TEST_F(OciKill, Start) {
+  at_every_stop({"start", "c"}, [&] { ASSERT_TRUE(bundle_->create("c").ok()); });
+}
+
+TEST_F(OciKill, Exec) {
+  at_every_stop({"exec", "--detach", "c", "sleep", "1000"}, [&] {
+    ASSERT_TRUE(bundle_->create("c").ok());
+    ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  });
+}
+
+TEST_F(OciKill, Delete) {
+  at_every_stop({"delete", "--force", "c"}, [&] {
+    ASSERT_TRUE(bundle_->create("c").ok());
+    ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  });
+}
+
+// One after another, whatever the order: one of them makes it, the other is told.
+TEST_F(OciKill, TwoAtOnce) {
+  const std::string program = isle_binary("isle-oci") + " --root " + (bundle_->dir() / "state");
+  for (int i = 0; i < 10; ++i) {
+    const auto result =
+        run_command({"/bin/sh", "-c",
+                     "for i in 1 2 3; do (" + program +
+                         " create c </dev/null >/dev/null 2>&1; echo $?) & done; wait"},
+                    {.working_dir = bundle_->dir() / "bundle"});
+    EXPECT_EQ(std::ranges::count(result.out, '0'), 1) << result;
+    EXPECT_EQ(std::ranges::count(result.out, '1'), 2) << result;
+    const auto deleted =
+        run_command({"/bin/sh", "-c",
+                     "for i in 1 2 3; do (" + program + " delete --force c; echo $?) & done; wait"},
+                    {});
+    EXPECT_EQ(deleted.out, "0\n0\n0\n") << deleted;
+    EXPECT_EQ(bundle_->status("c"), "");
+  }
+}
+
+}  // namespace
+}  // namespace isle::test
