@@ -178,7 +178,7 @@ BOTH = [
     ("run -d --name h --health-cmd true bb sleep 1000", 0, ""),
     ("healthcheck run h", 0, ""),
     ("rm -f -t 0 h", 0, ""),
-    ("pod create --name p --share net,ipc,uts --infra-name p-infra --infra-image localhost/bb --infra-command 'sleep 1000'", 0, "", "seccomp", "nonet"),
+    ("pod create --name p --network none --share net,ipc,uts --infra-name p-infra --infra-image localhost/bb --infra-command 'sleep 1000'", 0, "", "seccomp", "nonet"),
     ("run -d --pod p --name p1 bb sleep 1000", 0, "", "seccomp", "nonet"),
     ("run --rm --pod p bb sh -c 'stat -L -c %i /proc/self/ns/ipc'", 0, "", "seccomp", "nonet"),
     ("pod rm -f -t 0 p", 0, "", "seccomp", "nonet"),
