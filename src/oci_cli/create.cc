@@ -208,7 +208,7 @@ class Maker {
       const int status = failure_status(*plan, process.error());
       run_all_hooks(prepared_.container.hooks.poststop, "poststop",
                     public_state(state, oci::Phase::stopped), call_.report);
-      return fail_with(in_engine_words(process.error(), status, spec), status);
+      return fail_with(in_engine_words(process.error(), status, spec.process.args.value), status);
     }
     state.host_pid = process->host_pid();
     state.start_time = start_time(state.host_pid);
@@ -320,7 +320,11 @@ int start(const Call& call) {
   const Status started = start_waiting(opened->directory.short_path(oci::kSocketFile), plan);
   if (!started) {
     const int status = failure_status(plan, started.error());
-    return call.report.fail(started.error(), status);
+    const auto config = opened->directory.read(oci::kConfigFile);
+    const oci::Json json = oci::Json::parse(config ? *config : "{}", nullptr, false);
+    const auto args =
+        json.value(oci::Json::json_pointer("/process/args"), std::vector<std::string>{});
+    return call.report.fail(in_engine_words(started.error(), status, args), status);
   }
   state.started = true;
   if (Status status = opened->directory.save(state); !status)

@@ -151,7 +151,8 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   auto process = launch(*plan, options);
   if (!process) {
     const int status = failure_status(*plan, process.error());
-    return call.report.fail(in_engine_words(process.error(), status, spec), status);
+    return call.report.fail(in_engine_words(process.error(), status, spec.process.args.value),
+                            status);
   }
   if (signals) signals->launched();
   if (Status status = send_to(call.line, "console-socket", process->console()); !status)

@@ -115,10 +115,14 @@ Status write_pid_file(const std::string& path, pid_t pid) {
   return {};
 }
 
-Error in_engine_words(Error error, int status, const Spec& spec) {
+Error in_engine_words(Error error, int status, const std::vector<std::string>& args) {
+  constexpr int kCannotRun = 126;
   constexpr int kNotFound = 127;
-  if (status != kNotFound || spec.process.args.value.empty()) return error;
-  const std::string& command = spec.process.args.value.front();
+  if (args.empty()) return error;
+  const std::string& command = args.front();
+  if (status == kCannotRun && error.code == EACCES)
+    error.what = fmt::format("exec: \"{}\": permission denied", command);
+  if (status != kNotFound) return error;
   const bool searched = command.find('/') == std::string::npos;
   error.what = searched
                    ? fmt::format("exec: \"{}\": executable file not found in $PATH", command)

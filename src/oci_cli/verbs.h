@@ -76,6 +76,6 @@ Status load_filter(const std::optional<oci::Filter>& filter, const std::string& 
 Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t host_pid,
                           const oci::Json& container);
 /// Errors that engines know by their words, as those words.
-Error in_engine_words(Error error, int status, const Spec& spec);
+Error in_engine_words(Error error, int status, const std::vector<std::string>& args);
 
 }  // namespace isle::oci_cli
