@@ -200,6 +200,7 @@ std::vector<std::string> Directory::list(const std::string& root) {
   std::vector<std::string> names;
   DIR* directory = ::opendir(root.c_str());
   if (directory == nullptr) return names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(directory))
     if (check_id(entry->d_name) && entry->d_type == DT_DIR) names.emplace_back(entry->d_name);
   ::closedir(directory);
@@ -251,6 +252,7 @@ Status Directory::save(const State& state) const { return write(kStateFile, to_t
 Status Directory::remove() const {
   DIR* directory = ::opendir(path_.c_str());
   if (directory != nullptr) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
     while (const dirent* entry = ::readdir(directory)) {
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") ::unlinkat(fd_.get(), entry->d_name, 0);

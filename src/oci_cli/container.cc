@@ -42,6 +42,7 @@ std::vector<pid_t> all_processes() {
   std::vector<pid_t> pids;
   DIR* directory = ::opendir("/proc");
   if (directory == nullptr) return pids;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(directory))
     if (const pid_t pid = number_of(entry->d_name); pid > 0) pids.push_back(pid);
   ::closedir(directory);
@@ -52,6 +53,7 @@ std::vector<std::string> children_of(const std::string& directory) {
   std::vector<std::string> names;
   DIR* stream = ::opendir(directory.c_str());
   if (stream == nullptr) return names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(stream))
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
       names.push_back(directory + "/" + entry->d_name);
@@ -59,10 +61,12 @@ std::vector<std::string> children_of(const std::string& directory) {
   return names;
 }
 
+/// Without those of pid namespaces outside of ours: they read as 0, and kill(2) of 0 would end our own process group.
 std::vector<pid_t> processes_in(const std::string& cgroup) {
   std::vector<pid_t> pids;
   std::ifstream file(cgroup + "/cgroup.procs");
-  for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
+  for (pid_t pid = 0; file >> pid;)
+    if (pid > 0) pids.push_back(pid);
   return pids;
 }
 
@@ -216,6 +220,7 @@ pid_t waiting_at(uint64_t socket) {
     DIR* stream = pid == ::getpid() ? nullptr : ::opendir(directory.c_str());
     if (stream == nullptr) continue;
     bool found = false;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
     while (const dirent* entry = ::readdir(stream))
       found = found || link_of(directory + "/" + entry->d_name) == wanted;
     ::closedir(stream);

@@ -148,12 +148,12 @@ std::string FailedStep::destination_of(const Step& mounted) const {
 
 // The path an open_tree copies from, where it goes by descriptor that one's with it.
 std::string FailedStep::source_of(const Step& open_tree) const {
-  const std::string path = text(open_tree, 1);
+  std::string path = text(open_tree, 1);
   if (path.starts_with('/') || open_tree.arg[0] == plan::kNoRegister) return path;
   const Step* opened = writer(open_tree.arg[0], index_of(&open_tree));
   if (opened != nullptr && opened->op == Op::use_fd)
     return fmt::format("fd:{}{}{}", opened->arg[0], path.empty() ? "" : "/", path);
-  const std::string directory = directory_of(open_tree.arg[0], index_of(&open_tree));
+  std::string directory = directory_of(open_tree.arg[0], index_of(&open_tree));
   if (path.empty()) return directory;
   return directory == "/" ? "/" + path : directory + "/" + path;
 }

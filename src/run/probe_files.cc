@@ -186,6 +186,7 @@ std::vector<DirectoryEntry> list_directory(const std::string& path) {
   std::vector<DirectoryEntry> entries;
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return entries;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(directory)) {
     const std::string name = entry->d_name;
     sys::statx_t status;

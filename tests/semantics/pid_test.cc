@@ -191,7 +191,8 @@ TEST_F(Pid, FromInsideOnlySignalsWithAHandlerReachInit) {
   for (const int signal : {SIGKILL, SIGSTOP, SIGTERM, SIGUSR2, SIGSEGV, SIGHUP}) {
     EXPECT_EQ(send(signal), "0");
     EXPECT_EQ(::kill(init.pid(), 0), 0);
-    EXPECT_EQ(stat_of("/proc", init.pid()).state, 'S') << signal_name(signal);
+    const char state = stat_of("/proc", init.pid()).state;  // neither stopped nor dead
+    EXPECT_TRUE(state == 'S' || state == 'R') << signal_name(signal) << ": " << state;
   }
   EXPECT_EQ(send(SIGUSR1), "0");
   char told = 0;
