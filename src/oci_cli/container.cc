@@ -61,12 +61,18 @@ std::vector<std::string> children_of(const std::string& directory) {
   return names;
 }
 
-/// Without those of pid namespaces outside of ours: they read as 0, and kill(2) of 0 would end our own process group.
-std::vector<pid_t> processes_in(const std::string& cgroup) {
+/// 0 for who is in a pid namespace that is not ours nor below it.
+std::vector<pid_t> members_of(const std::string& cgroup) {
   std::vector<pid_t> pids;
   std::ifstream file(cgroup + "/cgroup.procs");
-  for (pid_t pid = 0; file >> pid;)
-    if (pid > 0) pids.push_back(pid);
+  for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+/// Those we can name: kill(2) of 0 would go to all of our own process group.
+std::vector<pid_t> processes_in(const std::string& cgroup) {
+  std::vector<pid_t> pids = members_of(cgroup);
+  std::erase(pids, 0);
   return pids;
 }
 
@@ -193,6 +199,10 @@ Status end(const oci::State& state) {
 Status remove_cgroups(const oci::State& state) {
   constexpr int kTries = 200;
   for (const std::string& cgroup : state.cgroups) {
+    if (const auto members = members_of(cgroup); std::ranges::find(members, 0) != members.end())
+      return fail(EBUSY, fmt::format("remove cgroup \"{}\"", cgroup),
+                  "it has processes that cannot be seen from this pid namespace; delete the "
+                  "container from the one it was created in");
     int error = EBUSY;
     for (int i = 0; i < kTries && error == EBUSY; ++i) {
       if (i > 1) pause_ms(i < 10 ? 1 : 10);

@@ -144,6 +144,22 @@ TEST_F(Oci, MakerKilledBeforeItKnewThePid) {
   EXPECT_EQ(::kill(pid, 0), -1);
 }
 
+// A container's processes read as 0 in cgroup.procs of who is in another pid namespace, and kill(2) of
+// 0 goes to all of one's own process group.
+TEST_F(Oci, DeleteFromAnotherPidNamespaceIsRefused) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  const auto refused =
+      run_command({"setsid", "--wait", "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                   "\"$0\" --root \"$1\" delete --force c; echo status $?", Bundle::runtime(),
+                   bundle_->dir() / "state"});
+  EXPECT_EQ(refused.out, "status 1\n");
+  EXPECT_NE(refused.err.find("cannot be seen from this pid namespace"), std::string::npos)
+      << refused;
+  EXPECT_EQ(bundle_->status("c"), "created");
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+}
+
 TEST_F(Oci, MakerKilledBeforeItWroteAnything) {
   std::filesystem::create_directories(bundle_->container_dir("c"));
   EXPECT_EQ(bundle_->status("c"), "stopped");
