@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include <cassert>
-#include <climits>
-#include <cstdlib>
 #include <cstring>
 
 #include "cli/session.h"
@@ -20,57 +18,11 @@
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
 #include "oci_cli/net_devices.h"
+#include "oci_cli/prepare.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
 namespace {
-
-/// A bundle translated for this machine.
-struct Prepared {
-  std::string config;  ///< The document's text.
-  oci::Container container;
-  Host host;
-  std::string bundle;
-};
-
-Result<std::string> absolute(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr)
-    return fail(errno, fmt::format("the bundle \"{}\"", path));
-  return std::string(resolved);
-}
-
-Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
-                         const std::string& id) {
-  Prepared prepared;
-  const auto bundle = absolute(bundle_option);
-  if (!bundle) return std::unexpected(bundle.error());
-  prepared.bundle = *bundle;
-  auto config = oci::read_whole(*bundle + "/config.json");
-  if (!config) return std::unexpected(config.error());
-  prepared.config = std::move(*config);
-  const std::string manager = call.line.get("cgroup-manager", "cgroupfs");
-  if (manager != "cgroupfs" && manager != "systemd" && manager != "disabled")
-    return fail(
-        0, fmt::format("--cgroup-manager {}: expected cgroupfs, systemd or disabled", manager));
-  auto container = oci::read_config(
-      prepared.config, {.bundle = *bundle,
-                        .id = id,
-                        .use_cgroups = manager != "disabled",
-                        .systemd_cgroup = manager == "systemd" || call.line.has("systemd-cgroup"),
-                        .pivot = !call.line.has("no-pivot"),
-                        .selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0,
-                        .keyring = !call.line.has("no-new-keyring")});
-  if (!container) return std::unexpected(container.error());
-  prepared.container = std::move(*container);
-  // One that nobody named is not to be had where nothing is delegated.
-  if (prepared.container.cgroup_path == "/isle-oci-" + id && is_ordinary_user()) {
-    prepared.container.cgroup_path.clear();
-    prepared.container.spec.resources = {};
-  }
-  for (const std::string& warning : prepared.container.warnings) call.report.warn(warning);
-  return prepared;
-}
 
 uint64_t inode_of(int fd) {
   struct stat status{};
@@ -89,29 +41,6 @@ Result<Fd> listen_at(const std::string& path) {
       ::listen(socket.get(), 1) < 0)
     return fail(errno, fmt::format("listen at \"{}\"", path));
   return socket;
-}
-
-oci::State new_state(const Prepared& prepared, const std::string& id) {
-  const oci::Container& container = prepared.container;
-  oci::State state{.id = id,
-                   .version = container.version,
-                   .bundle = prepared.bundle,
-                   .created = timestamp(),
-                   .ready = false,
-                   .terminal = container.terminal,
-                   .hooks = !container.hooks.poststart.empty() || !container.hooks.poststop.empty(),
-                   .annotations = container.annotations};
-  if (container.spec.root) state.rootfs = container.spec.root->path;
-  for (const NamespaceWish& wish : container.spec.namespaces)
-    state.namespaces.emplace_back(to_string(wish.type));
-  if (container.cgroup_path.empty()) return state;
-  state.cgroup_path = container.cgroup_path;
-  const CgroupFacts& facts = prepared.host.cgroup;
-  // Where processes are counted comes first: a hierarchy that every process is in.
-  if (!facts.v2_mount.empty()) state.cgroups.push_back(facts.v2_mount + container.cgroup_path);
-  for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies)
-    state.cgroups.push_back(hierarchy.mount + container.cgroup_path);
-  return state;
 }
 
 std::string bytes_of(const Plan& plan) {
@@ -256,12 +185,6 @@ class Maker {
   const Call& call_;
   Prepared& prepared_;
 };
-
-Status need_id(const Call& call) {
-  if (call.line.operands.size() == 1) return oci::check_id(call.id());
-  return fail(0, fmt::format("{}: expected a container id, found {} words", call.line.verb,
-                             call.line.operands.size()));
-}
 
 /// The container's end, seen by whoever ran it: nothing of it stays.
 int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
