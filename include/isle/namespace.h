@@ -248,7 +248,7 @@ class [[nodiscard]] Namespace {
   [[nodiscard]] Result<uint32_t> mount_count() const;
   /// The mount namespace after it, or before it, in the kernel's list, by id; nothing at the end.
   /// mount only, else EINVAL. Errors: EPERM the caller has no CAP_SYS_ADMIN in the initial user
-  /// namespace. NS_MNT_GET_NEXT and NS_MNT_GET_PREV, Linux 6.12.
+  /// namespace or, on newer kernels (6.18.44), is not in the initial pid namespace. NS_MNT_GET_NEXT and NS_MNT_GET_PREV, Linux 6.12.
   [[nodiscard]] Result<std::optional<Namespace>> next() const;
   [[nodiscard]] Result<std::optional<Namespace>> previous() const;
 

@@ -36,7 +36,12 @@ Result<std::optional<Namespace>> neighbour(const Namespace& mount_ns, sys::Ioctl
   sys::mnt_ns_info info;
   const int fd = sys::ioctl(mount_ns.fd().get(), request, &info);
   if (fd == -ENOENT) return std::nullopt;
-  if (fd < 0) return fail(-fd, std::string(what) + " of " + mount_ns.link_text());
+  if (fd < 0)
+    return fail(-fd, std::string(what) + " of " + mount_ns.link_text(),
+                fd == -EPERM
+                    ? "the kernel lists mount namespaces to CAP_SYS_ADMIN in the initial user "
+                      "namespace, and newer ones only in the initial pid namespace"
+                    : "");
   Result<Namespace> found = Namespace::from_fd(Fd(fd), NamespaceType::mount);
   if (!found) return std::unexpected(std::move(found.error()));
   return std::move(*found);

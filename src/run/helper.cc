@@ -101,7 +101,7 @@ int child_main(void* argument) {
 }
 
 Result<pid_t> vfork_helper(Start& start) {
-  constexpr size_t kStackBytes = 64 * 1024;
+  constexpr size_t kStackBytes = size_t{64} * 1024;
   void* stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return fail(errno, "start isle-exec: no memory for its stack");

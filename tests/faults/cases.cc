@@ -208,7 +208,7 @@ std::vector<FaultCase> build_cases() {
   cases.push_back(of("Process", {"root"}, default_case, fill_process));
   cases.push_back(of("Limits", {"root", "cgroup_v1"}, default_case, fill_limits));
   cases.push_back(of("LimitsV2", {"root", "delegated"}, default_case, fill_limits));
-  cases.push_back(of("IdmappedBind", {"root"}, default_case, fill_idmapped));
+  cases.push_back(of("IdmappedBind", {"root", "idmap"}, default_case, fill_idmapped));
   cases.push_back(
       of("Plain", {"root"},
          [] { return bare_namespaces({NamespaceType::mount, NamespaceType::ipc}, kCommand); }, {}));

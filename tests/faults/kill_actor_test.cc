@@ -113,7 +113,9 @@ class Stopped {
   std::string kill_and_go_on(Victim victim) {
     const pid_t pid = pid_of(victim);
     ::kill(pid, SIGKILL);
-    EXPECT_TRUE(eventually([&] { return has_ended(pid); })) << "SIGKILL did not end it";
+    EXPECT_TRUE(eventually([&] { return has_ended(pid); }))
+        << "SIGKILL did not end it; it is in\n"
+        << text_of("/proc/" + std::to_string(pid) + "/stack");
     // isle-exec ends with its caller. One that is about to might still hear that init is ready, and
     // then the launcher could as well have been killed a moment after the launch.
     const pid_t runtime = pid_of(Victim::runtime);
@@ -124,13 +126,14 @@ class Stopped {
     return read_report();
   }
   /// What is there instead.
-  [[nodiscard]] std::string describe() const {
+  std::string describe() {
     std::string text;
     for (size_t i = 0; i < pids_.size(); ++i)
       if (pids_[i] != 0)
         text += std::string(kVictimNames[i]) + " " + std::to_string(pids_[i]) + " blocks " +
                 std::to_string(blocked_signals(pids_[i])) + "; ";
-    return text;
+    if (!has_ended(launcher_)) return text + "the launcher still runs";
+    return text + "the launcher said: " + read_report();
   }
   /// The launcher's own end.
   int wait_for_launcher() {

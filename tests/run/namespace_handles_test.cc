@@ -183,7 +183,7 @@ TEST(NamespaceHandle, PidsAreTranslatedBothWays) {
 }
 
 TEST(NamespaceHandle, MountNamespacesFollowOneAnother) {
-  ISLE_REQUIRE("root", "kernel:6.12");
+  ISLE_REQUIRE("root", "kernel:6.12", "initial_pidns");
   EXPECT_TRUE(in_fork([] {
     const Neighbour neighbour({NamespaceType::mount});
     ASSERT_TRUE(neighbour.ready());

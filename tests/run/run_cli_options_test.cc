@@ -177,7 +177,7 @@ TEST(RunCliPrivileged, JoinAndKeep) {
 
 TEST(RunCliPrivileged, Overlay) {
   ISLE_REQUIRE("root", "overlay");
-  const test::TempDir dir;
+  const test::TempDir dir("/dev/shm");
   const std::string root = dir.make_dir("root");
   const std::string kept = dir.make_dir("kept");
   dir.write("root/file", "old\n");

@@ -286,9 +286,10 @@ TEST(RunCliSession, VerbosePrintsAsItGoes) {
       isle_run({"-v", "--hostname", "box", "--file", dir / "fifo:/tmp/f", "--", "true"}));
   ASSERT_TRUE(command.expect_error("sethostname \"box\"\n")) << command.error_output();
   EXPECT_EQ(command.error_output().find("execve"), std::string::npos);
-  for (int i = 0;
-       i < 1000 && !Fd(::open((dir / "fifo").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // until somebody reads
+  const auto deadline = std::chrono::steady_clock::now() + test::scaled(std::chrono::seconds(20));
+  while (!Fd(::open((dir / "fifo").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC))) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "nobody reads the fifo";
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_TRUE(command.expect_error("execve"));
   EXPECT_EQ(command.wait().exit_code, 0);

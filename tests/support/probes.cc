@@ -20,6 +20,8 @@
 #include "command.h"
 #include "fork.h"
 #include "identity.h"
+#include "isle/mount.h"
+#include "neighbour.h"
 #include "paths.h"
 #include "temp_dir.h"
 
@@ -53,13 +55,13 @@ bool put(const char* path, const std::string& text) {
 std::string enter_userns() {
   const Identity user = unprivileged();
   if (std::string why = become_or_say(user); !why.empty()) return why;
-  if (unshare(CLONE_NEWUSER) != 0) return failed("unshare(CLONE_NEWUSER)");
+  if (::unshare(CLONE_NEWUSER) != 0) return failed("unshare(CLONE_NEWUSER)");
   if (!put("/proc/self/setgroups", "deny")) return failed("/proc/self/setgroups");
   if (!put("/proc/self/uid_map", "0 " + std::to_string(user.uid) + " 1"))
     return failed("/proc/self/uid_map");
   if (!put("/proc/self/gid_map", "0 " + std::to_string(user.gid) + " 1"))
     return failed("/proc/self/gid_map");
-  if (unshare(CLONE_NEWNS) != 0) return failed("unshare(CLONE_NEWNS) in the user namespace");
+  if (::unshare(CLONE_NEWNS) != 0) return failed("unshare(CLONE_NEWNS) in the user namespace");
   return {};
 }
 
@@ -82,7 +84,7 @@ ProbeResult new_namespace(int flag, const std::string& name) {
     if (geteuid() != 0) {
       if (std::string why = enter_userns(); !why.empty()) return why;
     }
-    return unshare(flag) == 0 ? "" : failed("unshare(" + name + ")");
+    return ::unshare(flag) == 0 ? "" : failed("unshare(" + name + ")");
   });
 }
 
@@ -227,11 +229,18 @@ ProbeResult probe_systemd_user() {
   return result.ok() ? "" : "systemctl --user: " + result.err;
 }
 
+ProbeResult probe_initial_pidns() {
+  constexpr ino_t kInitial = 0xEFFFFFFC;  // PROC_PID_INIT_INO of <linux/proc_ns.h>
+  struct stat found{};
+  if (stat("/proc/self/ns/pid", &found) != 0) return failed("/proc/self/ns/pid");
+  return found.st_ino == kInitial ? "" : "not in the initial pid namespace";
+}
+
 ProbeResult probe_overlay() {
   if (geteuid() != 0) return probe_userns_overlay();
   const TempDir dir;
   return in_child([&]() -> std::string {
-    return unshare(CLONE_NEWNS) == 0 ? mount_overlay(dir.path()) : failed("unshare(CLONE_NEWNS)");
+    return ::unshare(CLONE_NEWNS) == 0 ? mount_overlay(dir.path()) : failed("unshare(CLONE_NEWNS)");
   });
 }
 
@@ -241,6 +250,19 @@ ProbeResult probe_userns_overlay() {
     std::string why = enter_userns();
     return why.empty() ? mount_overlay(dir.path()) : why;
   });
+}
+
+// An idmapped mount of a directory in /tmp.
+ProbeResult probe_idmap() {
+  const TempDir dir;
+  const Neighbour user({NamespaceType::user});
+  if (!user.ready()) return "no user namespace to take the ids from";
+  for (const char* map : {"/uid_map", "/gid_map"})
+    write_file("/proc/" + std::to_string(user.pid()) + map, "0 1000 1");
+  const Result<MountTree> tree = MountTree::clone(dir.path());
+  if (!tree) return tree.error().message();
+  const Status mapped = tree->idmap(user.ns(NamespaceType::user));
+  return mapped ? "" : "in /tmp: " + mapped.error().message();
 }
 
 ProbeResult probe_timens() { return new_namespace(CLONE_NEWTIME, "CLONE_NEWTIME"); }

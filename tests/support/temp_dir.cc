@@ -80,8 +80,8 @@ std::string remove_tree(const std::string& path) {
   return problem;
 }
 
-TempDir::TempDir() : owner_pid_(getpid()) {
-  path_ = "/tmp/isle-test-" + std::to_string(owner_pid_) + "-XXXXXX";
+TempDir::TempDir(std::string_view parent) : owner_pid_(getpid()) {
+  path_ = std::string(parent) + "/isle-test-" + std::to_string(owner_pid_) + "-XXXXXX";
   if (mkdtemp(path_.data()) == nullptr) throw_errno("mkdtemp " + path_);
   if (chmod(path_.c_str(), 0755) != 0) throw_errno("chmod " + path_);
 }

@@ -10,12 +10,13 @@
 
 namespace isle::test {
 
-/// A new directory /tmp/isle-test-PID-*, mode 0755, removed with all in it at the end of scope.
+/// A new directory `parent`/isle-test-PID-*, mode 0755, removed with all in it at the end of scope.
 /// Removing never crosses a mount point, and never unmounts: a mount left below is the test's
 /// leak, and the leak check will show it. Move-only.
 class TempDir {
  public:
-  TempDir();
+  /// In /dev/shm, a tmpfs, for what overlayfs (on which /tmp may be) cannot hold, an overlay's upper layer.
+  explicit TempDir(std::string_view parent = "/tmp");
   TempDir(TempDir&& other) noexcept;
   TempDir& operator=(TempDir&&) = delete;
   TempDir(const TempDir&) = delete;
