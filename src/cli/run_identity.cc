@@ -42,7 +42,8 @@ Result<uint64_t> capability_mask(std::string_view text) {
       });
       if (!upper.starts_with("CAP_")) upper.insert(0, "CAP_");
       const std::vector<std::string_view> candidates(names.begin(), names.end());
-      std::string hint = did_you_mean(upper, candidates);
+      // Half of it right at least: CAP_ is no likeness.
+      std::string hint = upper.size() > 8 ? did_you_mean(upper, candidates) : std::string{};
       if (hint.empty()) hint = "capabilities(7) lists them; ALL is all of them";
       return fail(0, fmt::format("{} is not a capability", quoted(word)), std::move(hint));
     }

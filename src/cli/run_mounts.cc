@@ -159,6 +159,8 @@ Status directory(RunRequest& request, const Argument& argument) {
 Status symlink_to(RunRequest& request, const Argument& argument) {
   auto parts = source_and_destination(argument.value, "TARGET:DST");
   if (!parts) return std::unexpected(parts.error());
+  if (parts->destination.empty())
+    return fail(0, fmt::format("{} is not of the form TARGET:DST", quoted(argument.value)));
   if (!parts->options.empty()) return fail(0, "a link has no options; write \\: for a colon");
   return add(request, argument,
              {.destination = std::move(parts->destination),

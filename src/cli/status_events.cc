@@ -74,7 +74,8 @@ Status PidFile::write(pid_t host_pid) {
   if (!good) {
     const int code = errno;
     if (fd) ::unlink(fresh.c_str());
-    return fail(code, fmt::format("write the pid to \"{}\"", path_));
+    return fail(code, fmt::format("--pid-file: write the pid to \"{}\"", path_),
+                code == ENOENT ? "its directory does not exist" : "");
   }
   written_ = text;
   return {};

@@ -60,10 +60,13 @@ void check_namespaces(const Spec& spec, Complaints& bad) {
       bad.add(offset.from, "time offset: needs a new time namespace");
   if (spec.loopback_up.value && spec.find(NamespaceType::network) == nullptr)
     bad.add(spec.loopback_up.from, "loopback device up: needs a network namespace of its own");
-  for (const auto* name : {&spec.hostname, &spec.domainname})
-    if (*name && (*name)->value.size() > kHostNameMax)
-      bad.add((*name)->from,
-              fmt::format("\"{}\": longer than {} bytes", (*name)->value, kHostNameMax));
+  const auto check_name = [&](const char* what, const Wish<std::string>& name) {
+    if (name && name->value.size() > kHostNameMax)
+      bad.add(name->from,
+              fmt::format("{} \"{}\": longer than {} bytes", what, name->value, kHostNameMax));
+  };
+  check_name("hostname", spec.hostname);
+  check_name("domainname", spec.domainname);
 }
 
 void check_lines(const IdMap& map, const char* name, Origin from, Complaints& bad) {

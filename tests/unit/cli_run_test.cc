@@ -344,6 +344,7 @@ TEST(CliRun, WrongValues) {
       {{"--rlimit", "nofile"}, "--rlimit: \"nofile\" is not of the form NAME=SOFT[:HARD]"},
       {{"--rlimit", "nofiles=1"}, "--rlimit: \"nofiles\" is not a resource limit"},
       {{"--rlimit", "nofile=2:1"}, "--rlimit: the soft limit is above the hard one"},
+      {{"--symlink", "a"}, "--symlink: \"a\" is not of the form TARGET:DST"},
       {{"--workdir", "x"}, "--workdir: \"x\" is not an absolute path inside the sandbox"},
       {{"--cpus", "0.001"}, "--cpus: less than 0.01 of a cpu is more than the kernel can hold to"},
       {{"--memory", "lots"},

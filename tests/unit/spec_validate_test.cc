@@ -53,7 +53,7 @@ const std::vector<Complaint>& complaints() {
        [](Spec& s, Origin from) { s.hostname = {"h", from}; }, nothing_new},
       {"DomainnameShared", "domainname: needs a uts namespace of its own",
        [](Spec& s, Origin from) { s.domainname = {"h", from}; }, nothing_new},
-      {"HostnameLong", "\"" + std::string(65, 'h') + "\": longer than 64 bytes",
+      {"HostnameLong", "hostname \"" + std::string(65, 'h') + "\": longer than 64 bytes",
        [](Spec& s, Origin from) { s.hostname = {std::string(65, 'h'), from}; }},
       {"MountsShared", "mounts: needs a mount namespace of its own",
        [](Spec& s, Origin from) { s.mounts.push_back(operation(MakeDirectory{}, from)); },
