@@ -7,6 +7,7 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 TESTS ?=
 FUZZ_SECONDS ?= 30
+SOAK_ROUNDS ?= 5
 
 build = tools/build
 compiler = $(if $(filter clang fuzz,$(PRESET)),clang)
@@ -54,10 +55,12 @@ tsan:  ## the tests that start threads, with the thread sanitizer
 	@$(build) tsan
 	@GTEST_FILTER='*Thread*' $(ctest) tsan -R '^(unit|run)$$'
 
-soak:  ## the tests that repeat until a leak would show
+soak:  ## the tests in which a leak or a race would show by repetition, SOAK_ROUNDS [5] times
 	@tools/install_deps build test
 	@$(build) release
-	@ISLE_SOAK=1 GTEST_FILTER='*Soak*' $(ctest) release -R '^(run|faults)$$'
+	@for each in run faults oci; do \
+	    build/release/bin/isle_$${each}_tests --gtest_filter='*Soak*:*Kill*' --gtest_repeat=$(SOAK_ROUNDS) || exit; \
+	done
 
 fuzz:  ## each fuzzer for FUZZ_SECONDS [30]
 	@tools/install_deps build clang
