@@ -108,10 +108,7 @@ const char* order_problem(const Step& step, Progress& progress) {
 bool scratch_fits(const View& view, const Step& step) {
   uint64_t needed = 0;
   uint64_t first = 0;
-  if (step.op == Op::execve) {
-    needed = high(step.arg[1]) + 1ULL + high(step.arg[2]) + 1ULL;
-    first = step.arg[3];
-  } else if (step.op == Op::hook) {
+  if (step.op == Op::execve || step.op == Op::hook) {
     needed = high(step.arg[1]) + 1ULL + high(step.arg[2]) + 1ULL;
     first = step.arg[3];
   } else if (step.op == Op::map_program) {
