@@ -42,7 +42,8 @@ std::optional<PasswdEntry> parse_passwd_line(std::string_view line) {
   const auto uid = parse_id((*fields)[2]);
   const auto gid = parse_id((*fields)[3]);
   if (!uid || !gid) return std::nullopt;
-  return PasswdEntry{.name = (*fields)[0], .uid = *uid, .gid = *gid, .shell = (*fields)[6]};
+  return PasswdEntry{
+      .name = (*fields)[0], .uid = *uid, .gid = *gid, .home = (*fields)[5], .shell = (*fields)[6]};
 }
 
 std::vector<uint32_t> groups_of(std::string_view group_text, std::string_view name) {
@@ -75,21 +76,29 @@ Result<UserEntry> find_user(std::string_view passwd_text, std::string_view group
 }
 
 Result<UserEntry> user_from_root(const std::string& root, std::string_view name) {
-  const auto passwd = read_in_root(root, "etc/passwd", kLargestFile);
+  const auto passwd = read_user_file(root, "etc/passwd");
   if (!passwd) return std::unexpected(passwd.error());
-  const auto group = read_in_root(root, "etc/group", kLargestFile);
+  const auto group = read_user_file(root, "etc/group");
   if (!group && group.error().code != ENOENT) return std::unexpected(group.error());
   return find_user(*passwd, group ? std::string_view(*group) : std::string_view{}, name);
 }
 
-std::string login_shell(uid_t uid) {
-  const auto text = read_in_root("/", "etc/passwd", kLargestFile);
-  std::string_view rest = text ? std::string_view(*text) : std::string_view{};
-  while (!rest.empty()) {
-    const auto entry = parse_passwd_line(take(&rest, '\n'));
-    if (entry && entry->uid == uid) return std::string(entry->shell);
+std::optional<PasswdEntry> find_uid(std::string_view passwd_text, uid_t uid) {
+  while (!passwd_text.empty()) {
+    const auto entry = parse_passwd_line(take(&passwd_text, '\n'));
+    if (entry && entry->uid == uid) return entry;
   }
-  return {};
+  return std::nullopt;
+}
+
+Result<std::string> read_user_file(const std::string& root, const std::string& path) {
+  return read_in_root(root, path, kLargestFile);
+}
+
+std::string login_shell(uid_t uid) {
+  const auto text = read_user_file("/", "etc/passwd");
+  const auto entry = text ? find_uid(*text, uid) : std::nullopt;
+  return entry ? std::string(entry->shell) : std::string{};
 }
 
 }  // namespace isle::cli

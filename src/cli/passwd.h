@@ -18,6 +18,7 @@ struct PasswdEntry {
   std::string_view name;
   uint32_t uid = 0;
   uint32_t gid = 0;
+  std::string_view home;
   std::string_view shell;
 };
 
@@ -35,6 +36,13 @@ Result<UserEntry> find_user(std::string_view passwd_text, std::string_view group
 /// The same from the files below `root`; no link leads out of it. A missing group file is an empty
 /// one. Errors: what opening or reading etc/passwd gives, or no such user.
 Result<UserEntry> user_from_root(const std::string& root, std::string_view name);
+
+/// The first entry of `uid` in a text of passwd; it points into that. Nothing: there is none.
+std::optional<PasswdEntry> find_uid(std::string_view passwd_text, uid_t uid);
+
+/// The text of `path` below `root`, no link leading out of it, and no longer than a user data base may be. Errors:
+/// what opening or reading it gives.
+Result<std::string> read_user_file(const std::string& root, const std::string& path);
 
 /// The login shell of `uid` in this machine's /etc/passwd; empty where there is none.
 std::string login_shell(uid_t uid);

@@ -81,7 +81,7 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
     if (other && std::string_view(key) == "vm" && other->filled())
       other->refuse("isle-oci runs no virtual machines");
   }
-  container.hooks = read_hooks(config, &container.spec);
+  container.hooks = read_hooks(config, with.environment, &container.spec);
   read_root(config, with, container.spec);
   read_names(config, container.spec);
   if (const auto process = config.require("process")) {

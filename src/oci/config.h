@@ -3,6 +3,7 @@
 // are refused.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ struct Circumstances {
   bool pivot = true;     ///< False: --no-pivot.
   bool selinux = false;  ///< The kernel has it.
   bool keyring = true;   ///< False: --no-new-keyring.
+  /// The caller's: that of a hook that names none and runs on the host.
+  std::vector<std::string> environment = {};
 };
 
 /// linux.seccomp, not compiled yet.
@@ -78,8 +81,9 @@ struct ExecProcess {
 /// linux.seccomp of config.json for another process, whose wishes are in `spec`. Errors: as above.
 [[nodiscard]] Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec);
 
-/// "hooks" of config.json. Errors: as above.
-[[nodiscard]] Result<Hooks> read_hooks(std::string_view config);
+/// "hooks" of config.json; `environment` as in Circumstances. Errors: as above.
+[[nodiscard]] Result<Hooks> read_hooks(std::string_view config,
+                                       std::span<const std::string> environment);
 
 /// "linux.resources" alone, as `update` takes it: fills spec.resources, all but the path.
 struct Update {
@@ -103,7 +107,7 @@ void read_memory_policy(const Node& linux_node, Spec& spec);
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec);
 void read_devices(const Node& config, Spec& spec);
 /// `spec` gets their origins; none: nobody asks for them.
-Hooks read_hooks(const Node& config, Spec* spec);
+Hooks read_hooks(const Node& config, std::span<const std::string> environment, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
 std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);

@@ -48,7 +48,7 @@ void read_map(const Node& linux_node, const char* key, Spec& spec, Wish<IdMap>& 
   // Of a user namespace that is joined the maps are what they are.
   if (!spec.creates(NamespaceType::user)) {
     if (spec.find(NamespaceType::user) == nullptr)
-      node->refuse("ids are mapped in a new user namespace only, and none is asked for");
+      node->warn("ids are mapped in a new user namespace only, and none is asked for");
     return;
   }
   into = {.value = std::move(map), .from = spec.add_origin(node->where())};
@@ -85,7 +85,7 @@ std::optional<NamespaceType> owner_of(std::string_view key) {
   if (std::ranges::find(kIpc, key) != std::end(kIpc) || key.starts_with("fs.mqueue."))
     return NamespaceType::ipc;
   if (key.starts_with("net.")) return NamespaceType::network;
-  if (key == "kernel.domainname" || key == "kernel.hostname") return NamespaceType::uts;
+  if (key == "kernel.domainname") return NamespaceType::uts;
   if (key.starts_with("user.")) return NamespaceType::user;
   return std::nullopt;
 }
@@ -98,6 +98,10 @@ void read_sysctl(const Node& linux_node, Spec& spec) {
     const size_t first = name.find_first_of("./");
     std::string key = name;
     if (first != std::string::npos && name[first] == '/') std::ranges::replace(key, '/', '.');
+    if (key == "kernel.hostname") {
+      value.refuse("\"kernel.hostname\" is what /hostname says");
+      continue;
+    }
     const bool climbs = name.find("..") != std::string::npos || name.starts_with('/');
     const auto owner = climbs ? std::nullopt : owner_of(key);
     if (!owner) {

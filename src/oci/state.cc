@@ -140,6 +140,22 @@ Json public_state(const State& state, Phase phase) {
           {"annotations", state.annotations}};
 }
 
+std::string public_text(const State& state, Phase phase, bool indented) {
+  constexpr const char* kKeys[] = {"ociVersion", "id",      "pid",         "status", "bundle",
+                                   "rootfs",     "created", "annotations", "owner"};
+  const Json json = public_state(state, phase);
+  std::string text;
+  for (const char* key : kKeys) {
+    std::string value =
+        json[key].dump(indented ? 2 : -1, ' ', false, Json::error_handler_t::replace);
+    for (size_t at = 0; indented && (at = value.find('\n', at)) != std::string::npos; at += 3)
+      value.insert(at + 1, 2, ' ');
+    text += fmt::format("{}{}\"{}\":{}{}", text.empty() ? "{" : ",", indented ? "\n  " : "", key,
+                        indented ? " " : "", value);
+  }
+  return text + (indented ? "\n}" : "}");
+}
+
 Status check_id(std::string_view id) {
   constexpr size_t kLongest = 1024;
   const bool good = !id.empty() && id.size() <= kLongest && id != "." && id != ".." &&

@@ -50,6 +50,8 @@ enum class Phase { creating, created, running, paused, stopped };
 
 /// The runtime-spec's state object, as `state` prints it and hooks read it.
 [[nodiscard]] Json public_state(const State& state, Phase phase);
+/// The same as text, in the order that is usual; indented, or on one line.
+[[nodiscard]] std::string public_text(const State& state, Phase phase, bool indented);
 
 /// Errors: empty, longer than 1024, a character other than [A-Za-z0-9_+.-], "." and "..".
 [[nodiscard]] Status check_id(std::string_view id);

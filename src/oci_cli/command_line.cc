@@ -30,6 +30,7 @@ constexpr Flag kFlags[] = {
     {"explain", 0, true, ""},
     {"bundle", 'b', true, ""},
     {"console-socket", 0, true, ""},
+    {"config", 'f', true, "create run"},
     {"pid-file", 0, true, ""},
     {"preserve-fds", 0, true, ""},
     {"no-pivot", 0, false, ""},
@@ -39,6 +40,7 @@ constexpr Flag kFlags[] = {
     {"keep", 0, false, ""},
     {"all", 'a', false, ""},
     {"force", 'f', false, "delete"},
+    {"regex", 'r', false, "delete kill"},
     {"format", 'f', true, "list ps"},
     {"quiet", 'q', false, ""},
     {"process", 'p', true, "exec"},
@@ -141,8 +143,8 @@ class Parser {
   }
 
  private:
-  /// After exec's ID all is the command's.
-  [[nodiscard]] bool takes_rest() const { return line_.verb == "exec"; }
+  /// After exec's ID all is the command's, and after ps's its options.
+  [[nodiscard]] bool takes_rest() const { return line_.verb == "exec" || line_.verb == "ps"; }
   void skip_dashes() {
     if (next_ < argv_.size() && std::string_view(argv_[next_]) == "--") ++next_;
   }

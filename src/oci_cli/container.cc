@@ -1,6 +1,7 @@
 #include "oci_cli/container.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -12,8 +13,9 @@
 #include <charconv>
 #include <csignal>
 #include <ctime>
-#include <fstream>
-#include <sstream>
+
+#include "cli/output.h"
+#include "oci_cli/kernel_text.h"
 
 namespace isle::oci_cli {
 namespace {
@@ -64,8 +66,8 @@ std::vector<std::string> children_of(const std::string& directory) {
 /// 0 for who is in a pid namespace that is not ours nor below it.
 std::vector<pid_t> members_of(const std::string& cgroup) {
   std::vector<pid_t> pids;
-  std::ifstream file(cgroup + "/cgroup.procs");
-  for (pid_t pid = 0; file >> pid;) pids.push_back(pid);
+  const std::string text = read_whole(cgroup + "/cgroup.procs").value_or("");
+  for (const std::string_view word : split(text)) pids.push_back(number_in<pid_t>(word));
   return pids;
 }
 
@@ -80,6 +82,14 @@ void add_processes_below(const std::string& cgroup, std::vector<pid_t>& pids) {
   const auto here = processes_in(cgroup);
   pids.insert(pids.end(), here.begin(), here.end());
   for (const std::string& child : children_of(cgroup)) add_processes_below(child, pids);
+}
+
+/// Those that nobody is in, the innermost first.
+void remove_below(const std::string& cgroup) {
+  for (const std::string& child : children_of(cgroup)) {
+    remove_below(child);
+    ::rmdir(child.c_str());
+  }
 }
 
 const std::string* cgroup_with(const oci::State& state, const char* file) {
@@ -119,15 +129,11 @@ uint64_t start_time(pid_t pid) {
   const std::string text = read_whole(fmt::format("/proc/{}/stat", pid)).value_or("");
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string word;
-  constexpr int kStartField = 22;
-  constexpr int kStateField = 3;
-  for (int field = kStateField; field <= kStartField && fields >> word; ++field) {
-    if (field == kStateField && (word == "Z" || word == "X")) return 0;
-    if (field == kStartField) return std::strtoull(word.c_str(), nullptr, 10);
-  }
-  return 0;
+  const auto fields = split(std::string_view(text).substr(name_end + 1));
+  constexpr size_t kStateField = 3;
+  constexpr size_t kStartField = 22 - kStateField;
+  if (fields.size() <= kStartField || fields[0] == "Z" || fields[0] == "X") return 0;
+  return number_in(fields[kStartField]);
 }
 
 Fd open_process(const oci::State& state) {
@@ -161,9 +167,9 @@ std::vector<pid_t> processes(const oci::State& state) {
 
 Status freeze(const oci::State& state, bool frozen) {
   const auto write = [](const std::string& path, const char* text) -> Status {
-    std::ofstream file(path);
-    if (!(file << text << std::flush)) return fail(errno, fmt::format("write to \"{}\"", path));
-    return {};
+    const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file && cli::write_all(file.get(), text)) return {};
+    return fail(errno, fmt::format("write to \"{}\"", path));
   };
   const auto* v1 = cgroup_with(state, "freezer.state");
   const auto* v2 = cgroup_with(state, "cgroup.freeze");
@@ -187,7 +193,7 @@ Status end(const oci::State& state) {
   if (is_frozen(state)) (void)freeze(state, false);
   const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
   if (!own_pids && !state.cgroups.empty())
-    for (const pid_t pid : processes_in(state.cgroups.front())) ::kill(pid, SIGKILL);
+    for (const pid_t pid : processes(state)) ::kill(pid, SIGKILL);
   if (!init) return {};
   pollfd ended{.fd = init.get(), .events = POLLIN, .revents = 0};
   constexpr int kLongestMs = 10'000;
@@ -208,10 +214,7 @@ Status remove_cgroups(const oci::State& state) {
       if (i > 1) pause_ms(i < 10 ? 1 : 10);
       error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
       if (error != EBUSY) break;
-      for (const std::string& child : children_of(cgroup)) {
-        for (const std::string& below : children_of(child)) ::rmdir(below.c_str());
-        ::rmdir(child.c_str());
-      }
+      remove_below(cgroup);
       for (const pid_t pid : processes_in(cgroup)) ::kill(pid, SIGKILL);
       // Somebody else's cgroup in ours (an engine's monitor): it removes both.
       const auto children = children_of(cgroup);

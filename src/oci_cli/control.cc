@@ -1,10 +1,12 @@
-// state, kill, delete, list, ps, pause, resume: about a container that exists.
+// state, kill, delete, list, pause, resume: about a container that exists.
 #include <fmt/format.h>
+#include <regex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 
 #include "isle/names.h"
 #include "oci_cli/container.h"
@@ -33,10 +35,58 @@ Status need_words(const Call& call, size_t least, size_t most) {
                      count));
 }
 
-int signal_all(const Call& call, const oci::State& state, int number) {
-  for (const pid_t pid : processes(state)) ::kill(pid, number);
-  (void)call;
-  return 0;
+/// The container that is named; with --regex all whose names the extended regular expression fits.
+Result<std::vector<std::string>> chosen(const Call& call) {
+  if (!call.line.has("regex")) return std::vector{call.id()};
+  regex_t pattern;
+  if (::regcomp(&pattern, call.id().c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+    return fail(0,
+                fmt::format("--regex \"{}\": expected an extended regular expression", call.id()));
+  std::vector<std::string> ids = oci::Directory::list(call.root);
+  std::erase_if(ids, [&](const std::string& id) {
+    return ::regexec(&pattern, id.c_str(), 0, nullptr, 0) != 0;
+  });
+  ::regfree(&pattern);
+  return ids;
+}
+
+/// `deed` on each that is chosen; the status of the last that fails.
+int each(const Call& call, const std::function<Status(const std::string& id)>& deed) {
+  const auto ids = chosen(call);
+  if (!ids) return call.report.fail(ids.error());
+  int status = 0;
+  for (const std::string& id : *ids)
+    if (Status done = deed(id); !done) status = call.report.fail(done.error());
+  return status;
+}
+
+Status kill_one(const Call& call, const std::string& id, std::string_view word, int number) {
+  const auto opened = open_container(call, id);
+  if (!opened) return std::unexpected(opened.error());
+  if (call.line.has("all")) {
+    for (const pid_t pid : processes(opened->state)) ::kill(pid, number);
+    return {};
+  }
+  const Fd pidfd = open_process(opened->state);
+  if (!pidfd)
+    return fail(0, fmt::format("cannot kill container \"{}\": container not running", id));
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) < 0)
+    return fail(errno, fmt::format("send signal {}", word));
+  return {};
+}
+
+Status remove_one(const Call& call, const std::string& id) {
+  const bool force = call.line.has("force");
+  const auto opened = open_container(call, id);
+  if (!opened) {
+    if (force && oci::check_id(id) && !oci::Directory::exists(call.root, id)) return {};
+    return std::unexpected(opened.error());
+  }
+  const Phase now = phase_of(*opened);
+  if (!force && now != Phase::stopped && now != Phase::created)
+    return fail(0, fmt::format("cannot delete container \"{}\" that is not stopped: it is {}", id,
+                               oci::to_string(now)));
+  return destroy(call, opened->directory, opened->state);
 }
 
 }  // namespace
@@ -47,7 +97,8 @@ Status destroy(const Call& call, const oci::Directory& directory, const oci::Sta
   oci::Hooks hooks;
   if (state.hooks) {
     const auto config = directory.read(oci::kConfigFile);
-    auto read = config ? oci::read_hooks(*config) : std::unexpected(config.error());
+    auto read =
+        config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
     if (read)
       hooks = std::move(*read);
     else
@@ -62,8 +113,8 @@ int state(const Call& call) {
   if (Status status = need_words(call, 1, 1); !status) return call.report.fail(status.error());
   const auto opened = open_container(call, call.id(), Access::read);
   if (!opened) return call.report.fail(opened.error());
-  const Json json = public_state(opened->state, phase_of(*opened, Access::read));
-  return call.report.print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return call.report.print(public_text(opened->state, phase_of(*opened, Access::read), true) +
+                           "\n");
 }
 
 int kill(const Call& call) {
@@ -71,76 +122,35 @@ int kill(const Call& call) {
   const std::string word = call.line.operands.size() > 1 ? call.line.operands[1] : "TERM";
   const auto number = parse_signal(word);
   if (!number) return call.report.fail({.what = fmt::format("unknown signal \"{}\"", word)});
-  const auto opened = open_container(call, call.id());
-  if (!opened) return call.report.fail(opened.error());
-  if (call.line.has("all")) return signal_all(call, opened->state, *number);
-  const Fd pidfd = open_process(opened->state);
-  if (!pidfd)
-    return call.report.fail({.what = fmt::format("cannot kill container \"{}\": container not "
-                                                 "running",
-                                                 call.id())});
-  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), *number, nullptr, 0) < 0)
-    return call.report.fail({.code = errno, .what = fmt::format("send signal {}", word)});
-  return 0;
+  return each(call, [&](const std::string& id) { return kill_one(call, id, word, *number); });
 }
 
 int remove(const Call& call) {
   if (Status status = need_words(call, 1, 1); !status) return call.report.fail(status.error());
-  const bool force = call.line.has("force");
-  const auto opened = open_container(call, call.id());
-  if (!opened)
-    return force && oci::check_id(call.id()) && !oci::Directory::exists(call.root, call.id())
-               ? 0
-               : call.report.fail(opened.error());
-  const Phase now = phase_of(*opened);
-  if (!force && now != Phase::stopped && now != Phase::created)
-    return call.report.fail({.what = fmt::format("cannot delete container \"{}\" that is not "
-                                                 "stopped: it is {}",
-                                                 call.id(), oci::to_string(now))});
-  if (Status status = destroy(call, opened->directory, opened->state); !status)
-    return call.report.fail(status.error());
-  return 0;
+  return each(call, [&](const std::string& id) { return remove_one(call, id); });
 }
 
 int list(const Call& call) {
-  Json all = Json::array();
+  std::string all;
   std::string table = fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", "ID", "PID", "STATUS",
                                   "BUNDLE", "CREATED", "OWNER");
   std::string ids;
   for (const std::string& id : oci::Directory::list(call.root)) {
     const auto opened = open_container(call, id, Access::read);
     if (!opened) continue;  // removed meanwhile
-    const Json json = public_state(opened->state, phase_of(*opened, Access::read));
-    table += fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", id, json["pid"].get<int>(),
-                         json["status"].get<std::string>(), opened->state.bundle,
-                         opened->state.created, opened->state.owner);
+    const oci::State& state = opened->state;
+    const Phase phase = phase_of(*opened, Access::read);
+    table += fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", id,
+                         phase == Phase::stopped ? 0 : state.host_pid, oci::to_string(phase),
+                         state.bundle, state.created, state.owner);
     ids += id + "\n";
-    all.push_back(json);
+    all += (all.empty() ? "" : ",") + public_text(state, phase, false);
   }
   if (call.line.has("quiet")) return call.report.print(ids);
   const std::string format = call.line.get("format", "table");
-  if (format == "json")
-    return call.report.print(all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (format == "json") return call.report.print("[" + all + "]\n");
   if (format == "table") return call.report.print(table);
   return call.report.fail({.what = fmt::format("--format {}: expected table or json", format)});
-}
-
-int ps(const Call& call) {
-  if (Status status = need_words(call, 1, SIZE_MAX); !status)
-    return call.report.fail(status.error());
-  const auto opened = open_container(call, call.id(), Access::read);
-  if (!opened) return call.report.fail(opened.error());
-  const std::vector<pid_t> pids = processes(opened->state);
-  const std::string format = call.line.get("format", "table");
-  if (format == "json") return call.report.print(Json(pids).dump() + "\n");
-  if (format != "table")
-    return call.report.fail({.what = fmt::format("--format {}: expected table or json", format)});
-  std::string text = fmt::format("{:<10}{}\n", "PID", "COMMAND");
-  for (const pid_t pid : pids) {
-    std::string name = oci::read_whole(fmt::format("/proc/{}/comm", pid)).value_or("\n");
-    text += fmt::format("{:<10}{}", pid, name);
-  }
-  return call.report.print(text);
 }
 
 int pause(const Call& call) {

@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "cli/passwd.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "isle/host.h"
@@ -71,39 +72,33 @@ struct Made {
   Process process;
 };
 
-struct MakeFailure {
-  Error error;
-  int status = kFailed;
-};
-
 class Maker {
  public:
   Maker(const Call& call, Prepared& prepared) : call_(call), prepared_(prepared) {}
 
-  std::expected<Made, MakeFailure> make(bool waits, std::optional<uint64_t> signal_mask) {
+  Result<Made> make(bool waits, std::optional<uint64_t> signal_mask) {
     Spec& spec = prepared_.container.spec;
     if (Status status = pass_descriptors(call_.line, spec); !status)
-      return std::unexpected(MakeFailure{status.error()});
+      return std::unexpected(status.error());
+    pass_service_manager(spec);
+    complete_environment(spec, spec.root ? spec.root->path : "/");
     const std::string console = call_.line.get("console-socket");
     if (waits && prepared_.container.terminal && console.empty())
-      return std::unexpected(
-          MakeFailure{{.what = "the process wants a terminal: that needs --console-socket"}});
+      return fail(0, "the process wants a terminal: that needs --console-socket");
     if (!console.empty() && !prepared_.container.terminal)
-      return std::unexpected(
-          MakeFailure{{.what = "--console-socket: the process asks for no terminal"}});
+      return fail(0, "--console-socket: the process asks for no terminal");
     auto directory = oci::Directory::create(call_.root, call_.id());
-    if (!directory) return std::unexpected(MakeFailure{directory.error()});
-    auto made = launch_in(std::move(*directory), waits, signal_mask);
-    return made;
+    if (!directory) return std::unexpected(directory.error());
+    return launch_in(std::move(*directory), waits, signal_mask);
   }
 
  private:
-  std::expected<Made, MakeFailure> launch_in(oci::Directory directory, bool waits,
-                                             std::optional<uint64_t> signal_mask) {
+  Result<Made> launch_in(oci::Directory directory, bool waits,
+                         std::optional<uint64_t> signal_mask) {
     Spec& spec = prepared_.container.spec;
-    const auto fail_with = [&](Error error, int status = kFailed) {
+    const auto fail_with = [&](Error error) {
       (void)directory.remove();
-      return std::unexpected(MakeFailure{std::move(error), status});
+      return std::unexpected(std::move(error));
     };
     Fd socket;
     if (waits) {
@@ -118,7 +113,14 @@ class Maker {
     oci::State state = new_state(prepared_, call_.id());
     take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
-    if (!plan) return fail_with(plan.error());
+    if (!plan) {
+      Error error = plan.error();
+      if (error.asked_by.starts_with("config.json /linux/resources/unified"))
+        error.what = "invalid configuration: " + error.what;
+      return fail_with(std::move(error));
+    }
+    give_standard_descriptors(spec, {});
+    if (call_.line.has("debug")) call_.report.debug(to_text(*plan));
     state.start_socket = inode_of(socket.get());
     for (const auto& [file, bytes] :
          {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
@@ -134,10 +136,9 @@ class Maker {
     };
     auto process = launch(*plan, options);
     if (!process) {
-      const int status = failure_status(*plan, process.error());
       run_all_hooks(prepared_.container.hooks.poststop, "poststop",
                     public_state(state, oci::Phase::stopped), call_.report);
-      return fail_with(in_engine_words(process.error(), status, spec.process.args.value), status);
+      return fail_with(in_engine_words(process.error(), *plan, spec.process.args.value));
     }
     state.host_pid = process->host_pid();
     state.start_time = start_time(state.host_pid);
@@ -199,6 +200,15 @@ int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
   return ended->status.shell_status();
 }
 
+/// The name of the user whose container it is; the number where there is none.
+std::string owner_of(const oci::Directory& directory) {
+  struct stat status{};
+  if (::stat(directory.path(".").c_str(), &status) < 0) return {};
+  const auto text = cli::read_user_file("/", "etc/passwd");
+  const auto entry = text ? cli::find_uid(*text, status.st_uid) : std::nullopt;
+  return entry ? std::string(entry->name) : std::to_string(status.st_uid);
+}
+
 }  // namespace
 
 Result<Opened> open_container(const Call& call, const std::string& id, Access access) {
@@ -208,6 +218,7 @@ Result<Opened> open_container(const Call& call, const std::string& id, Access ac
   auto state = directory->state();
   if (!state) return std::unexpected(state.error());
   if (!*state) *state = oci::State{.id = id, .version = "1.0.0", .ready = false};
+  if (access == Access::read) (*state)->owner = owner_of(*directory);
   if ((*state)->host_pid == 0 &&
       (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
     (*state)->host_pid = waiting_at((*state)->start_socket);
@@ -221,7 +232,7 @@ int create(const Call& call) {
   auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
   if (!prepared) return call.report.fail(prepared.error());
   auto made = Maker(call, *prepared).make(true, {});
-  if (!made) return call.report.fail(made.error().error, made.error().status);
+  if (!made) return call.report.fail(made.error());
   std::move(made->process).release();
   return 0;
 }
@@ -242,19 +253,19 @@ int start(const Call& call) {
   if (Status status = verify(plan); !status) return call.report.fail(status.error());
   const Status started = start_waiting(opened->directory.short_path(oci::kSocketFile), plan);
   if (!started) {
-    const int status = failure_status(plan, started.error());
     const auto config = opened->directory.read(oci::kConfigFile);
     const oci::Json json = oci::Json::parse(config ? *config : "{}", nullptr, false);
     const auto args =
         json.value(oci::Json::json_pointer("/process/args"), std::vector<std::string>{});
-    return call.report.fail(in_engine_words(started.error(), status, args), status);
+    return call.report.fail(in_engine_words(started.error(), plan, args));
   }
   state.started = true;
   if (Status status = opened->directory.save(state); !status)
     return call.report.fail(status.error());
   if (!state.hooks) return 0;
   const auto config = opened->directory.read(oci::kConfigFile);
-  const auto hooks = config ? oci::read_hooks(*config) : std::unexpected(config.error());
+  const auto hooks =
+      config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
   if (!hooks) return call.report.fail(hooks.error());
   const Status ran =
       run_hooks(hooks->poststart, "poststart", public_state(state, oci::Phase::running));
@@ -269,13 +280,13 @@ int run(const Call& call) {
   if (!prepared) return call.report.fail(prepared.error());
   if (call.line.has("detach")) {
     auto made = Maker(call, *prepared).make(false, {});
-    if (!made) return call.report.fail(made.error().error, made.error().status);
+    if (!made) return call.report.fail(made.error());
     std::move(made->process).release();
     return 0;
   }
   cli::SignalEvents signals;
   auto made = Maker(call, *prepared).make(false, signals.mask_before());
-  if (!made) return call.report.fail(made.error().error, made.error().status);
+  if (!made) return call.report.fail(made.error());
   signals.launched();
   return stay_with(call, std::move(*made), signals);
 }

@@ -4,9 +4,9 @@
 
 #include <charconv>
 #include <chrono>
-#include <sstream>
 
 #include "oci_cli/container.h"
+#include "oci_cli/kernel_text.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -25,21 +25,15 @@ class Files {
     return {};
   }
   /// 0 for a file that is not there, the largest for "max".
-  [[nodiscard]] uint64_t number(const char* name) const { return number_of(text(name)); }
+  [[nodiscard]] uint64_t number(const char* name) const { return number_in(text(name)); }
   /// Lines "key value".
   [[nodiscard]] Json table(const char* name) const {
     Json result = Json::object();
-    std::istringstream lines(text(name));
-    std::string key;
-    uint64_t value = 0;
-    while (lines >> key >> value) result[key] = value;
+    const std::string whole = text(name);
+    const auto words = split(whole);
+    for (size_t i = 0; i + 1 < words.size(); i += 2)
+      result[std::string(words[i])] = number_in(words[i + 1]);
     return result;
-  }
-  static uint64_t number_of(std::string_view text) {
-    if (text.starts_with("max")) return UINT64_MAX;
-    uint64_t number = 0;
-    (void)std::from_chars(text.data(), text.data() + text.size(), number);
-    return number;
   }
 
  private:
@@ -62,8 +56,8 @@ Json cpu_stats(const Files& files) {
     usage = {{"total", files.number("cpuacct.usage")},
              {"kernel", ticks.value("system", uint64_t{0}) * kNsPerTick},
              {"user", ticks.value("user", uint64_t{0}) * kNsPerTick}};
-    std::istringstream each(files.text("cpuacct.usage_percpu"));
-    for (uint64_t ns = 0; each >> ns;) usage["percpu"].push_back(ns);
+    const std::string each = files.text("cpuacct.usage_percpu");
+    for (const std::string_view ns : split(each)) usage["percpu"].push_back(number_in(ns));
   }
   const uint64_t throttled_ns =
       stat.contains("throttled_usec") ? of("throttled_usec") * kNsPerUs : of("throttled_time");
@@ -110,21 +104,22 @@ Json memory_stats(const Files& files) {
 /// "8:0 Read 12" of v1, "8:0 rbytes=12 wbytes=3" of v2.
 Json io_rows(const std::string& text) {
   Json rows = Json::array();
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    uint32_t major = 0;
-    uint32_t minor = 0;
-    char colon = 0;
-    if (!(words >> major >> colon >> minor)) continue;
-    for (std::string word; words >> word;) {
-      const size_t sign = word.find('=');
-      std::string value = sign == std::string::npos ? std::string{} : word.substr(sign + 1);
-      if (sign == std::string::npos && !(words >> value)) break;
-      rows.push_back({{"major", major},
-                      {"minor", minor},
-                      {"op", word.substr(0, sign)},
-                      {"value", Files::number_of(value)}});
+  for (const std::string_view line : split(text, "\n")) {
+    const auto words = split(line);
+    const size_t colon = words.empty() ? line.npos : words[0].find(':');
+    if (colon == line.npos) continue;  // "Total 12"
+    const auto add = [&](std::string_view operation, std::string_view value) {
+      rows.push_back({{"major", number_in(words[0])},
+                      {"minor", number_in(words[0].substr(colon + 1))},
+                      {"op", operation},
+                      {"value", number_in(value)}});
+    };
+    for (size_t i = 1; i < words.size(); ++i) {
+      const size_t sign = words[i].find('=');
+      if (sign != line.npos)
+        add(words[i].substr(0, sign), words[i].substr(sign + 1));
+      else if (i + 1 < words.size())
+        add(words[i], words[i + 1]), ++i;
     }
   }
   return rows;
@@ -138,18 +133,23 @@ Json io_stats(const Files& files) {
       {"ioServicedRecursive", io_rows(files.text("blkio.throttle.io_serviced_recursive"))}};
 }
 
-Json stats_of(const oci::State& state) {
+/// A line; type, id, data, in this order.
+std::string event(std::string_view type, const oci::State& state, const Json& data = {}) {
+  return fmt::format(R"({{"type":"{}","id":{}{}{}}})", type, Json(state.id).dump(),
+                     data.is_null() ? "" : ",\"data\":", data.is_null() ? "" : data.dump()) +
+         "\n";
+}
+
+std::string stats_of(const oci::State& state) {
   const Files files(state);
   const uint64_t limit = files.number("pids.max");
-  return {
-      {"type", "stats"},
-      {"id", state.id},
-      {"data",
-       {{"cpu", cpu_stats(files)},
-        {"memory", memory_stats(files)},
-        {"pids",
-         {{"current", files.number("pids.current")}, {"limit", limit == UINT64_MAX ? 0 : limit}}},
-        {"blkio", io_stats(files)}}}};
+  const Json data = {
+      {"cpu", cpu_stats(files)},
+      {"memory", memory_stats(files)},
+      {"pids",
+       {{"current", files.number("pids.current")}, {"limit", limit == UINT64_MAX ? 0 : limit}}},
+      {"blkio", io_stats(files)}};
+  return event("stats", state, data);
 }
 
 uint64_t oom_kills(const oci::State& state) {
@@ -203,15 +203,15 @@ int events(const Call& call) {
   if (!process)
     return call.report.fail(
         {.what = fmt::format("container \"{}\": container not running", call.id())});
-  if (call.line.has("stats")) return call.report.print(stats_of(state).dump() + "\n");
+  if (call.line.has("stats")) return call.report.print(stats_of(state));
   for (uint64_t kills = oom_kills(state);;) {
     pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
     if (::poll(&ended, 1, static_cast<int>(interval->count())) != 0) return 0;
     if (const uint64_t now = oom_kills(state); now != kills) {
       kills = now;
-      (void)call.report.print(Json{{"type", "oom"}, {"id", state.id}}.dump() + "\n");
+      (void)call.report.print(event("oom", state));
     }
-    (void)call.report.print(stats_of(state).dump() + "\n");
+    (void)call.report.print(stats_of(state));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cli/session.h"
@@ -13,6 +14,7 @@
 #include "isle/plan.h"
 #include "isle/run.h"
 #include "oci_cli/container.h"
+#include "oci_cli/kernel_text.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -42,7 +44,8 @@ Status set_user(const std::string& text, Spec& spec) {
   return {};
 }
 
-Status set_options(const CommandLine& line, Spec& spec) {
+Status set_options(const Call& call, Spec& spec) {
+  const CommandLine& line = call.line;
   if (line.has("user"))
     if (Status status = set_user(line.get("user"), spec); !status) return status;
   if (line.has("cwd"))
@@ -62,7 +65,10 @@ Status set_options(const CommandLine& line, Spec& spec) {
   }
   for (const std::string& name : line.all("cap")) {
     const auto number = parse_capability(name);
-    if (!number) return fail(0, fmt::format("--cap {}: no capability is called so", name));
+    if (!number) {  // a container for newer kernels
+      call.report.warn(fmt::format("--cap {}: no capability is called so; left out", name));
+      continue;
+    }
     // Inheritable and ambient ones stay what they were.
     Capabilities& sets = spec.process.capabilities->value;
     for (uint64_t* set : {&sets.bounding, &sets.effective, &sets.permitted})
@@ -97,28 +103,80 @@ Result<oci::ExecProcess> read_process(const Call& call, const Opened& opened) {
   process["terminal"] = line.has("tty");
   auto result = oci::read_process(process.dump());
   if (!result) return result;
-  if (Status status = set_options(line, result->spec); !status)
+  if (Status status = set_options(call, result->spec); !status)
     return std::unexpected(status.error());
   return result;
 }
 
-/// --cgroup PATH, or CONTROLLER:PATH for a hierarchy of v1: a cgroup below the
-/// container's own, "/a".
-std::string below(const CommandLine& line, const std::string& own) {
-  for (const std::string& text : line.all("cgroup")) {
+bool has_processes_file(const std::string& cgroup) {
+  return ::access((cgroup + "/cgroup.procs").c_str(), F_OK) == 0;
+}
+
+/// On v2 no process may be where controllers are handed on: then it is where the first process is.
+std::string default_cgroup(const oci::State& state, const std::string& own) {
+  const auto handed_on = oci::read_whole(own + "/cgroup.subtree_control");
+  if (!handed_on || split(*handed_on).empty()) return own;
+  const auto text = oci::read_whole(fmt::format("/proc/{}/cgroup", state.host_pid));
+  for (const std::string_view line : split(text ? *text : std::string_view{}, "\n")) {
+    const size_t at = line.find(state.cgroup_path + "/");
+    if (line.starts_with("0::") && at != line.npos)
+      return own + std::string(line.substr(at + state.cgroup_path.size()));
+  }
+  return own;
+}
+
+/// --cgroup PATH, or CONTROLLERS:PATH for hierarchies of v1: cgroups below the container's own.
+Status join_cgroups(const Call& call, const oci::State& state, Spec& spec) {
+  const Origin from = spec.add_origin("container " + state.id);
+  const auto wanted = call.line.all("cgroup");
+  std::vector<std::string> chosen(state.cgroups.size());
+  for (const std::string& text : wanted) {
     const size_t colon = text.find(':');
     const std::string path = text.substr(colon == std::string::npos ? 0 : colon + 1);
-    const bool climbs = ("/" + path + "/").find("/../") != std::string::npos;
-    const std::string controller = colon == std::string::npos ? "" : text.substr(0, colon);
-    const bool meant = controller.empty() || own.find("/" + controller + "/") != std::string::npos;
-    if (meant && !climbs) return path.starts_with('/') ? path : "/" + path;
+    if (("/" + path + "/").find("/../") != std::string::npos)
+      return fail(0, fmt::format("--cgroup {}: bad sub cgroup path: it leads out", text));
+    for (const std::string_view name : colon == std::string::npos
+                                           ? std::vector<std::string_view>{""}
+                                           : split(std::string_view(text).substr(0, colon), ",")) {
+      bool known = name.empty();
+      for (size_t i = 0; i < state.cgroups.size(); ++i) {
+        const std::string_view mount =
+            std::string_view(state.cgroups[i])
+                .substr(0, state.cgroups[i].size() - state.cgroup_path.size());
+        const auto served = split(mount.substr(mount.rfind('/') + 1), ",");
+        if (!name.empty() && std::ranges::find(served, name) == served.end()) continue;
+        known = true;
+        chosen[i] = (path.starts_with('/') ? "" : "/") + path;
+      }
+      if (!known) return fail(0, fmt::format("--cgroup {}: unknown controller \"{}\"", text, name));
+    }
+  }
+  for (size_t i = 0; i < state.cgroups.size(); ++i) {
+    const std::string& own = state.cgroups[i];
+    const std::string cgroup = chosen[i].empty() ? default_cgroup(state, own) : own + chosen[i];
+    if (has_processes_file(cgroup))
+      spec.resources.join.push_back({.value = cgroup, .from = from});
+    else if (!chosen[i].empty() && has_processes_file(own))
+      return fail(
+          0, fmt::format(
+                 "error adding pid of the process to cgroups: \"{}\": no such file or directory",
+                 cgroup));
   }
   return {};
 }
 
-/// All namespaces that the container has of its own by one setns, and its cgroups.
-void join(const Call& call, const Opened& opened, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
-  const oci::State& state = opened.state;
+IdMap uid_map_of(pid_t pid) {
+  const auto text = oci::read_whole(fmt::format("/proc/{}/uid_map", pid));
+  IdMap map;
+  for (const std::string_view line : split(text ? *text : std::string_view{}, "\n"))
+    if (const auto words = split(line); words.size() == 3)
+      map.push_back({number_in<uint32_t>(words[0]), number_in<uint32_t>(words[1]),
+                     number_in<uint32_t>(words[2])});
+  return map;
+}
+
+/// All namespaces that the container has of its own by one setns.
+void join_namespaces(const oci::State& state, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
   const Origin from = spec.add_origin("container " + state.id);
   bool joins_mount = false;
   for (const std::string& name : state.namespaces) {
@@ -128,11 +186,6 @@ void join(const Call& call, const Opened& opened, BorrowedFd pidfd, BorrowedFd r
     spec.namespaces.push_back({.type = *type, .fd = pidfd.get(), .from = from});
   }
   if (joins_mount) spec.root_fd = {.value = root.get(), .from = from};
-  for (const std::string& own : state.cgroups) {
-    const std::string cgroup = own + below(call.line, own);
-    if (::access((cgroup + "/cgroup.procs").c_str(), F_OK) == 0)
-      spec.resources.join.push_back({.value = cgroup, .from = from});
-  }
 }
 
 int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,
@@ -150,9 +203,8 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   };
   auto process = launch(*plan, options);
   if (!process) {
-    const int status = failure_status(*plan, process.error());
-    return call.report.fail(in_engine_words(process.error(), status, spec.process.args.value),
-                            status);
+    return call.report.fail(in_engine_words(process.error(), *plan, spec.process.args.value),
+                            kExecFailed);
   }
   if (signals) signals->launched();
   if (Status status = send_to(call.line, "console-socket", process->console()); !status)
@@ -201,11 +253,15 @@ int exec(const Call& call) {
   if (Status status = load_filter(*filter, call.root, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
   const Fd pidfd = open_process(opened->state);
-  const Fd root(::open(fmt::format("/proc/{}/root", opened->state.host_pid).c_str(),
-                       O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string root_path = fmt::format("/proc/{}/root", opened->state.host_pid);
+  const Fd root(::open(root_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!pidfd || !root)
     return call.report.fail({.what = "container not running: no such process"}, kExecFailed);
-  join(call, *opened, pidfd.borrow(), root.borrow(), spec);
+  complete_environment(spec, root_path);
+  give_standard_descriptors(spec, uid_map_of(opened->state.host_pid));
+  join_namespaces(opened->state, pidfd.borrow(), root.borrow(), spec);
+  if (Status status = join_cgroups(call, opened->state, spec); !status)
+    return call.report.fail(status.error(), kExecFailed);
   {
     const oci::Directory unlocked = std::move(opened->directory);
   }

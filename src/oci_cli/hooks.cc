@@ -83,7 +83,7 @@ Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oc
     if (status) continue;
     Error error = std::move(status.error());
     error.what =
-        fmt::format("error running {} hook #{} \"{}\": {}", kind, i, hooks[i].path, error.what);
+        fmt::format("error running {} hook #{}: \"{}\": {}", kind, i, hooks[i].path, error.what);
     error.asked_by = fmt::format("config.json /hooks/{}/{}", kind, i);
     return std::unexpected(std::move(error));
   }
@@ -95,6 +95,12 @@ void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const 
   for (const Hook& hook : hooks)
     if (Status status = run_hooks({hook}, kind, state); !status)
       report.warn(status.error().message());
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
+  return variables;
 }
 
 std::vector<Hook> told(std::vector<Hook> hooks, const oci::Json& state) {

@@ -17,6 +17,9 @@ Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oc
 void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state,
                    const Report& report);
 
+/// Ours, which a hook has that names none.
+std::vector<std::string> own_environment();
+
 /// For hooks that run inside: the same input, with the pid as it is there.
 std::vector<Hook> told(std::vector<Hook> hooks, const oci::Json& state);
 

@@ -50,6 +50,7 @@ int dispatch(std::span<char* const> argv) {
   auto line = parse_command_line(argv);
   if (!line) return Report().fail(line.error());
   Call call{.line = std::move(*line), .report = {}, .root = {}};
+  if (Status status = Report::check(call.line); !status) return call.report.fail(status.error());
   call.report = Report(call.line);
   call.root = call.line.get("root", default_root());
   if (call.line.has("version")) return call.report.print(version_text());

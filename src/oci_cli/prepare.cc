@@ -1,23 +1,28 @@
 #include "oci_cli/prepare.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
-#include <cstdlib>
 
 #include "isle/namespace.h"
 #include "oci_cli/container.h"
+#include "oci_cli/hooks.h"
 
 namespace isle::oci_cli {
 namespace {
 
+/// As it was named: hooks may know a link by its own name.
 Result<std::string> absolute(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr)
+  struct stat status{};
+  char working[PATH_MAX];
+  if (::stat(path.c_str(), &status) < 0 || ::getcwd(working, sizeof working) == nullptr)
     return fail(errno, fmt::format("the bundle \"{}\"", path));
-  return std::string(resolved);
+  std::string whole = path.starts_with('/') ? path : std::string(working) + "/" + path;
+  while (whole.ends_with("/.") || (whole.size() > 1 && whole.ends_with('/'))) whole.pop_back();
+  return whole;
 }
 
 }  // namespace
@@ -28,7 +33,8 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
   const auto bundle = absolute(bundle_option);
   if (!bundle) return std::unexpected(bundle.error());
   prepared.bundle = *bundle;
-  auto config = oci::read_whole(*bundle + "/config.json");
+  const std::string file = call.line.get("config", "config.json");
+  auto config = oci::read_whole(file.starts_with('/') ? file : *bundle + "/" + file);
   if (!config) return std::unexpected(config.error());
   prepared.config = std::move(*config);
   const std::string manager = call.line.get("cgroup-manager", "cgroupfs");
@@ -42,7 +48,8 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .systemd_cgroup = manager == "systemd" || call.line.has("systemd-cgroup"),
                         .pivot = !call.line.has("no-pivot"),
                         .selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0,
-                        .keyring = !call.line.has("no-new-keyring")});
+                        .keyring = !call.line.has("no-new-keyring"),
+                        .environment = own_environment()});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
   // One that nobody named is not to be had where nothing is delegated.

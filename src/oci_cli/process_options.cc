@@ -1,14 +1,21 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "cli/output.h"
+#include "cli/passwd.h"
+#include "isle/run.h"
+#include "oci_cli/kernel_text.h"
 #include "oci_cli/verbs.h"
 #include "seccomp/compile.h"
 
@@ -24,11 +31,92 @@ Status pass_descriptors(const CommandLine& line, Spec& spec) {
   for (int i = 0; i < count; ++i) {
     const int fd = STDERR_FILENO + 1 + i;
     if (::fcntl(fd, F_GETFD) < 0)
-      return fail(EBADF, fmt::format("--preserve-fds {}: descriptor {} is not open", count, fd));
+      return fail(EBADF,
+                  fmt::format("--preserve-fds {}: preserved-fd {} (descriptor {}) is not open",
+                              count, i, fd));
     spec.process.pass_fds.value.push_back(fd);
   }
   spec.process.pass_fds.from = spec.add_origin("--preserve-fds");
   return {};
+}
+
+namespace {
+
+std::string_view name_of(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
+
+bool has_variable(const Spec& spec, std::string_view name) {
+  return std::ranges::any_of(spec.process.env->value,
+                             [&](const std::string& entry) { return name_of(entry) == name; });
+}
+
+std::string home_of(const Spec& spec, const std::string& root) {
+  std::string where = root;
+  std::string path = "etc/passwd";
+  for (const FsOperation& mount : spec.mounts)
+    if (const auto* bind = std::get_if<Bind>(&mount.what);
+        bind && mount.destination == "/etc/passwd") {
+      where = "/";
+      path = bind->source;
+    }
+  const auto text = cli::read_user_file(where, path);
+  const auto entry = text ? cli::find_uid(*text, spec.process.user.uid->value) : std::nullopt;
+  return entry && !entry->home.empty() ? std::string(entry->home) : "/";
+}
+
+}  // namespace
+
+void pass_service_manager(Spec& spec) {
+  std::vector<std::string>& env = spec.process.env->value;
+  const char* notify = std::getenv("NOTIFY_SOCKET");
+  if (notify != nullptr && notify[0] == '/' && !has_variable(spec, "NOTIFY_SOCKET") &&
+      ::access(notify, F_OK) == 0) {
+    const Origin from = spec.add_origin("$NOTIFY_SOCKET");
+    spec.mounts.push_back(
+        {.destination = notify, .what = Bind{.source = notify, .recursive = false}, .from = from});
+    env.push_back(std::string("NOTIFY_SOCKET=") + notify);
+  }
+  const char* whose = std::getenv("LISTEN_PID");
+  const char* text = std::getenv("LISTEN_FDS");
+  if (text == nullptr || (whose != nullptr && number_in<pid_t>(whose) != ::getpid())) return;
+  constexpr int kMost = 1024;
+  const int count = std::clamp(number_in<int>(text), 0, kMost);
+  std::vector<int>& passed = spec.process.pass_fds.value;
+  for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + count; ++fd)
+    if (::fcntl(fd, F_GETFD) >= 0 && std::ranges::find(passed, fd) == passed.end())
+      passed.push_back(fd);
+  if (count == 0 || has_variable(spec, "LISTEN_FDS")) return;
+  env.push_back(fmt::format("LISTEN_FDS={}", count));
+  env.push_back("LISTEN_PID=1");
+  if (const char* names = std::getenv("LISTEN_FDNAMES"))
+    env.push_back(std::string("LISTEN_FDNAMES=") + names);
+}
+
+void give_standard_descriptors(const Spec& spec, const IdMap& uids) {
+  if (spec.process.terminal.value || !spec.process.user.uid) return;
+  const NamespaceWish* userns = spec.find(NamespaceType::user);
+  const IdMap& map = spec.uid_mappings ? spec.uid_mappings->value : uids;
+  const uint32_t inside = spec.process.user.uid->value;
+  const auto owner = userns == nullptr ? std::optional(inside) : to_host(map, inside);
+  for (int fd = STDIN_FILENO; owner && fd <= STDERR_FILENO; ++fd) {
+    struct stat status{};
+    const bool ours = ::fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || ::isatty(fd) == 1);
+    if (ours && status.st_uid != *owner) (void)::fchown(fd, *owner, static_cast<gid_t>(-1));
+  }
+}
+
+void complete_environment(Spec& spec, const std::string& root) {
+  std::vector<std::string>& env = spec.process.env->value;
+  std::vector<std::string> last;
+  for (auto entry = env.rbegin(); entry != env.rend(); ++entry) {
+    const bool known = std::ranges::any_of(
+        last, [&](const std::string& other) { return name_of(other) == name_of(*entry); });
+    if (known) continue;
+    last.push_back(*entry == "HOME=" ? *entry + home_of(spec, root) : *entry);
+  }
+  env.assign(std::make_move_iterator(last.rbegin()), std::make_move_iterator(last.rend()));
+  if (!has_variable(spec, "HOME")) env.push_back("HOME=" + home_of(spec, root));
 }
 
 namespace {
@@ -115,10 +203,21 @@ Status write_pid_file(const std::string& path, pid_t pid) {
   return {};
 }
 
-Error in_engine_words(Error error, int status, const std::vector<std::string>& args) {
+Error in_engine_words(Error error, const Plan& plan, const std::vector<std::string>& args) {
   constexpr int kCannotRun = 126;
   constexpr int kNotFound = 127;
-  if (args.empty()) return error;
+  if (args.empty() || error.step < 0) return error;
+  const std::string_view op = plan.step_op(static_cast<size_t>(error.step));
+  if (op == "hook") {  // "config.json /hooks/createContainer/1"
+    const auto place = split(error.asked_by, " /");
+    constexpr size_t kParts = 4;
+    if (place.size() == kParts)
+      error.what = fmt::format("error running {} hook #{}: {}", place[2], place[3], error.what);
+    return error;
+  }
+  if (op == "expect_fs")
+    error.what += ": a file system must be mounted on ordinary directory, not through a link";
+  const int status = failure_status(plan, error);
   const std::string& command = args.front();
   if (status == kCannotRun && error.code == EACCES)
     error.what = fmt::format("exec: \"{}\": permission denied", command);
@@ -126,7 +225,7 @@ Error in_engine_words(Error error, int status, const std::vector<std::string>& a
   const bool searched = command.find('/') == std::string::npos;
   error.what = searched
                    ? fmt::format("exec: \"{}\": executable file not found in $PATH", command)
-                   : fmt::format("exec: \"{0}\": stat {0}: no such file or directory", command);
+                   : fmt::format("exec: \"{0}\": exec {0}: no such file or directory", command);
   if (searched) error.code = 0;
   return error;
 }

@@ -16,10 +16,14 @@ class Report {
  public:
   Report() = default;
   explicit Report(const CommandLine& line);
+  /// Errors: --log or --log-format make no sense.
+  static Status check(const CommandLine& line);
 
   /// Writes `text` to standard output; the exit status.
   int print(std::string_view text) const;
   void warn(const std::string& what) const { log("warning", what); }
+  /// With --debug only.
+  void debug(std::string_view lines) const;
   /// To the log and to standard error; gives `status` back.
   int fail(const Error& error, int status = kFailed) const;
 
@@ -28,6 +32,7 @@ class Report {
 
   std::string path_;
   bool json_ = false;
+  bool debug_ = false;
 };
 
 /// Now, as RFC 3339 has it, in UTC with nanoseconds.

@@ -66,6 +66,14 @@ std::string usage();
 
 /// --preserve-fds, as numbers; they must be open before isle-oci opens anything.
 Status pass_descriptors(const CommandLine& line, Spec& spec);
+/// What the service manager gave us (sd_listen_fds(3), sd_notify(3)): its descriptors, and the socket at
+/// $NOTIFY_SOCKET, where it is for us and the process has none of its own.
+void pass_service_manager(Spec& spec);
+/// Pipes and terminals that are its 0, 1 and 2 become its user's, which may have to open them again
+/// (/dev/stdout). `uids`: of a user namespace that it joins.
+void give_standard_descriptors(const Spec& spec, const IdMap& uids);
+/// Each variable once, the last of them; a HOME, by /etc/passwd of `root`, a directory of the host's.
+void complete_environment(Spec& spec, const std::string& root);
 /// --console-socket, --pidfd-socket: hands a descriptor over, where the flag is given and there is one.
 Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor);
 Status write_pid_file(const std::string& path, pid_t pid);
@@ -76,6 +84,6 @@ Status load_filter(const std::optional<oci::Filter>& filter, const std::string& 
 Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t host_pid,
                           const oci::Json& container);
 /// Errors that engines know by their words, as those words.
-Error in_engine_words(Error error, int status, const std::vector<std::string>& args);
+Error in_engine_words(Error error, const Plan& plan, const std::vector<std::string>& args);
 
 }  // namespace isle::oci_cli

@@ -74,8 +74,6 @@ TEST(OciConfig, ComplaintsNameThePlace) {
       {"/linux/sysctl", {{"kernel.core_pattern", "x"}}, "is the whole machine's"},
       {"/linux/sysctl", {{"net.ipv4.ip_forward", "1"}}, "the network namespace, which is shared"},
       {"/linux/sysctl", {{"net/../kernel/core_pattern", "x"}}, "/linux/sysctl/net~1..~1kernel"},
-      {"/linux/uidMappings", Json::array({{{"containerID", 0}, {"hostID", 0}, {"size", 1}}}),
-       "/linux/uidMappings: ids are mapped in a new user namespace only"},
       {"/linux/sysctl",
        {{"kernel.shm_rmid_forced=1+kernel.core_pattern", "x"}},
        "is the whole machine's"},

@@ -75,18 +75,20 @@ TEST_F(OciHooks, WhatItIsTold) {
 }
 
 // 2025-23266: what the container's environment holds is not for programs of the host.
-TEST_F(OciHooks, EnvironmentIsExact) {
+TEST_F(OciHooks, EnvironmentIsExactOrTheCallers) {
   bundle_->config["process"]["env"].push_back("LD_PRELOAD=/evil.so");
-  Json bare = {{"path", "/usr/bin/env"}};
-  bundle_->config["hooks"]["createRuntime"] = Json::array({bare});
-  bundle_->config["hooks"]["createContainer"] = Json::array({bare});
-  bundle_->config["hooks"]["poststop"] = Json::array({bare});
+  bundle_->config["hooks"]["createRuntime"] =
+      Json::array({{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo $FROM_CALLER $LD_PRELOAD"}}}});
+  bundle_->config["hooks"]["createContainer"] = bundle_->config["hooks"]["createRuntime"];
+  bundle_->config["hooks"]["startContainer"] = bundle_->config["hooks"]["createRuntime"];
+  bundle_->config["hooks"]["poststop"] =
+      Json::array({{{"path", "/usr/bin/env"}, {"env", Json::array()}}});
   bundle_->config["hooks"]["poststart"] =
       Json::array({{{"path", "/usr/bin/env"}, {"args", {"env"}}, {"env", {"ONE=1", "TWO=2"}}}});
   bundle_->set_command({"true"});
-  const auto result = bundle_->oci({"run", "c"}, {.set_env = {{"FROM_CALLER", "1"}}});
+  const auto result = bundle_->oci({"run", "c"}, {.set_env = {{"FROM_CALLER", "mine"}}});
   EXPECT_TRUE(result.ok()) << result;
-  EXPECT_EQ(result.out, "ONE=1\nTWO=2\n") << result;
+  EXPECT_EQ(result.out, "mine\nmine\n\nONE=1\nTWO=2\n") << result;
 }
 
 TEST_F(OciHooks, InTheRightNamespaces) {

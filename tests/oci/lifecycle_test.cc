@@ -28,11 +28,11 @@ TEST_F(Oci, RunGivesOutputAndExitCode) {
 TEST_F(Oci, RunOfWhatIsNotThere) {
   bundle_->set_command({"nosuch"});
   const auto searched = bundle_->oci({"run", "c"});
-  EXPECT_EQ(searched.exit_code, 127);
+  EXPECT_EQ(searched.exit_code, 1);
   EXPECT_NE(searched.err.find("executable file not found in $PATH"), std::string::npos) << searched;
   bundle_->set_command({"/bin/nosuch"});
   const auto by_path = bundle_->oci({"run", "c"});
-  EXPECT_EQ(by_path.exit_code, 127);
+  EXPECT_EQ(by_path.exit_code, 1);
   EXPECT_NE(by_path.err.find("no such file or directory"), std::string::npos) << by_path;
 }
 
@@ -82,7 +82,7 @@ TEST_F(Oci, Exec) {
   EXPECT_EQ(inside.out, "/bin/busybox\n");
   const auto user = bundle_->oci({"exec", "-user", "12:34", "c", "id"});
   EXPECT_EQ(user.out, "uid=12 gid=34\n") << user;
-  EXPECT_EQ(bundle_->oci({"exec", "c", "nosuch"}).exit_code, 127);
+  EXPECT_EQ(bundle_->oci({"exec", "c", "nosuch"}).exit_code, 255);
   for (const char* bad : {"4294967296", "", "0x1", "1:", "-1", "root", "1 "}) {
     const auto result = bundle_->oci({"exec", std::string("--user=") + bad, "c", "id"});
     EXPECT_EQ(result.exit_code, 255) << bad << result;
@@ -103,9 +103,14 @@ TEST_F(Oci, ExecIntoACgroupBelow) {
   const auto one =
       bundle_->oci({"exec", "--cgroup", "pids:/sub", "c", "grep", "pids", "/proc/self/cgroup"});
   EXPECT_NE(one.out.find("/sub\n"), std::string::npos) << one;
-  const auto climbing =
-      bundle_->oci({"exec", "--cgroup=pids:../..", "c", "grep", "pids", "/proc/self/cgroup"});
-  EXPECT_EQ(climbing.out.find(".."), std::string::npos) << climbing;
+  for (const auto& [cgroup, words] : {std::pair{"--cgroup=pids:../..", "bad sub cgroup path"},
+                                      {"--cgroup=..", "bad sub cgroup path"},
+                                      {"--cgroup=none:/", "unknown controller \"none\""},
+                                      {"--cgroup=other", "no such file or directory"}}) {
+    const auto refused = bundle_->oci({"exec", cgroup, "c", "true"});
+    EXPECT_EQ(refused.exit_code, 255) << refused;
+    EXPECT_NE(refused.err.find(words), std::string::npos) << refused;
+  }
 }
 
 TEST_F(Oci, CheckpointIsRefusedAndItsFlagsAreKnown) {

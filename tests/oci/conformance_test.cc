@@ -1,0 +1,281 @@
+// What the field's suites ask of a runtime beyond the runtime-spec's text: defaults, the order of what is printed,
+// words and statuses that engines go by.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "oci/bundle.h"
+
+namespace isle::test {
+namespace {
+
+using oci::Json;
+
+class OciConformance : public testing::Test {
+ protected:
+  void SetUp() override {
+    ISLE_REQUIRE("root", "program:busybox", "cgroup_v1");
+    bundle_.emplace();
+    write_file(bundle_->rootfs("/etc/passwd"),
+               "root:x:0:0::/root:/bin/sh\nsome:x:2000:2000::/home/some:/bin/sh\n");
+  }
+  void shell(const std::string& script) { bundle_->set_command({"sh", "-c", script}); }
+  CommandResult run_shell(const std::string& script) {
+    shell(script);
+    return bundle_->oci({"run", "c"});
+  }
+  void keep_running() {
+    bundle_->set_command({"sleep", "1000"});
+    ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+    ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  }
+  std::optional<Bundle> bundle_;
+};
+
+TEST_F(OciConformance, HomeIsByPasswdOfTheRoot) {
+  EXPECT_EQ(run_shell("echo $HOME").out, "/root\n");
+  bundle_->config["process"]["user"]["uid"] = 2000;
+  EXPECT_EQ(run_shell("echo $HOME").out, "/home/some\n");
+  bundle_->config["process"]["user"]["uid"] = 77;
+  EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+  bundle_->config["process"]["env"].push_back("HOME=/own");
+  EXPECT_EQ(run_shell("echo $HOME").out, "/own\n");
+  bundle_->config["process"]["env"].push_back("HOME=");
+  EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+}
+
+TEST_F(OciConformance, HomeOfExec) {
+  keep_running();
+  EXPECT_EQ(bundle_->oci({"exec", "--user", "2000", "c", "sh", "-uc", "echo $HOME"}).out,
+            "/home/some\n");
+  EXPECT_EQ(bundle_->oci({"exec", "--user", "77", "c", "sh", "-uc", "echo $HOME"}).out, "/\n");
+}
+
+// A user data base that is none: a fifo would stop us for ever, a link lead out.
+TEST_F(OciConformance, HomeWithoutPasswd) {
+  std::filesystem::remove(bundle_->rootfs("/etc/passwd"));
+  ASSERT_EQ(::mkfifo(bundle_->rootfs("/etc/passwd").c_str(), 0666), 0);
+  EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+  std::filesystem::remove(bundle_->rootfs("/etc/passwd"));
+  const std::string outside = bundle_->dir().write("passwd", "x:x:0:0::/outside:/bin/sh\n");
+  std::filesystem::create_symlink(outside, bundle_->rootfs("/etc/passwd"));
+  EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+}
+
+TEST_F(OciConformance, EachVariableOnce) {
+  bundle_->config["process"]["env"] = {"ONE=two", "ONE=", "PATH=/bin", "X=1", "X=2", "HOME=/h"};
+  bundle_->set_command({"busybox", "env"});
+  EXPECT_EQ(bundle_->oci({"run", "c"}).out, "ONE=\nPATH=/bin\nX=2\nHOME=/h\n");
+}
+
+TEST_F(OciConformance, PsIsTheHostsWithTheContainersLines) {
+  ISLE_REQUIRE("program:ps");
+  keep_running();
+  const auto table = bundle_->oci({"ps", "c"});
+  EXPECT_EQ(table.out.find("UID"), 0U) << table;
+  EXPECT_NE(table.out.find("sleep 1000"), std::string::npos) << table;
+  EXPECT_EQ(std::ranges::count(table.out, '\n'), 2) << table;
+  const auto asked = bundle_->oci({"ps", "c", "-e", "-o", "pid,comm"});
+  EXPECT_EQ(std::ranges::count(asked.out, '\n'), 2) << asked;
+  EXPECT_NE(bundle_->oci({"ps", "c", "-o", "comm"}).err.find("no column PID"), std::string::npos);
+  EXPECT_NE(bundle_->oci({"ps", "--format", "x", "c"}).err.find("invalid format"),
+            std::string::npos);
+}
+
+TEST_F(OciConformance, StateListAndEventsInTheUsualOrder) {
+  bundle_->config["annotations"] = {{"a", "b"}};
+  keep_running();
+  const auto order = [](const std::string& text, std::initializer_list<const char*> keys) {
+    size_t at = 0;
+    for (const char* key : keys) {
+      const size_t next = text.find("\"" + std::string(key) + "\"", at);
+      if (next == std::string::npos) return false;
+      at = next;
+    }
+    return true;
+  };
+  const std::string state = bundle_->oci({"state", "c"}).out;
+  EXPECT_TRUE(order(state, {"ociVersion", "id", "pid", "status", "bundle", "rootfs", "created",
+                            "annotations", "owner"}))
+      << state;
+  EXPECT_EQ(Json::parse(state)["annotations"]["a"], "b");
+  EXPECT_EQ(Json::parse(state)["owner"], "root");
+  const std::string list = bundle_->oci({"list", "-f", "json"}).out;
+  EXPECT_TRUE(list.starts_with("[{\"ociVersion\":\"1.0.2\",\"id\":\"c\",\"pid\":")) << list;
+  EXPECT_EQ(Json::parse(list).size(), 1U);
+  const std::string events = bundle_->oci({"events", "--stats", "c"}).out;
+  EXPECT_TRUE(events.starts_with("{\"type\":\"stats\",\"id\":\"c\",\"data\":{")) << events;
+  EXPECT_GT(Json::parse(events)["data"]["memory"]["usage"]["usage"], 0);
+}
+
+TEST_F(OciConformance, ConfigOfAnotherName) {
+  bundle_->set_command({"busybox", "echo", "other"});
+  std::filesystem::rename(bundle_->dir() / "bundle/config.json",
+                          bundle_->dir() / "bundle/other.json");
+  EXPECT_EQ(bundle_->oci({"run", "--config", "other.json", "c"}).out, "other\n");
+  EXPECT_EQ(bundle_->oci({"run", "-f", bundle_->dir() / "bundle/other.json", "c"}).out, "other\n");
+}
+
+TEST_F(OciConformance, BundleByALinkKeepsItsName) {
+  std::filesystem::create_directory_symlink(bundle_->dir() / "bundle", bundle_->dir() / "link");
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c", {"--bundle", bundle_->dir() / "link"}).ok())
+      << bundle_->output();
+  EXPECT_EQ(Json::parse(bundle_->oci({"state", "c"}).out)["bundle"], bundle_->dir() / "link");
+}
+
+TEST_F(OciConformance, SocketActivation) {
+  shell("echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3");
+  const std::string text = bundle_->dir().write("text", "given\n");
+  const auto with = [&](const std::string& setting) {
+    return run_command({"/bin/sh", "-c", "exec 3<" + text + "; " + setting + " exec \"$@\"", "sh",
+                        Bundle::runtime(), "--root", bundle_->dir() / "state", "run", "c"},
+                       {.working_dir = bundle_->dir() / "bundle"});
+  };
+  EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_FDNAMES=a").out, "1 1 a\ngiven\n");
+  EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_PID=$$").out, "1 1\ngiven\n");
+  EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_PID=1").out, "\n");  // for somebody else
+}
+
+TEST_F(OciConformance, ReadinessGoesToTheServiceManagersSocket) {
+  const std::string path = bundle_->dir() / "notify";
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  shell("echo $NOTIFY_SOCKET; stat -c %F $NOTIFY_SOCKET");
+  const auto result = bundle_->oci({"run", "c"}, {.set_env = {{"NOTIFY_SOCKET", path}}});
+  EXPECT_EQ(result.out, path + "\nsocket\n") << result;
+}
+
+TEST_F(OciConformance, LogsWhereItIsAsked) {
+  const std::string log = bundle_->dir() / "log";
+  EXPECT_NE(bundle_->oci({"--log-format=other", "list"}).exit_code, 0);
+  EXPECT_NE(bundle_->oci({"--log=other:/path", "list"}).exit_code, 0);
+  EXPECT_FALSE(bundle_->oci({"--log=file:" + log, "start", "nobody"}).ok());
+  EXPECT_NE(read_file(log).find("level=error"), std::string::npos);
+  shell("true");
+  EXPECT_NE(bundle_->oci({"--debug", "run", "c"}).err.find("level=debug msg="), std::string::npos);
+  const auto quiet = bundle_->oci({"--debug", "--log", log, "--log-format=json", "run", "c"});
+  EXPECT_EQ(quiet.err, "");
+  EXPECT_NE(read_file(log).find("\"level\":\"debug\""), std::string::npos);
+}
+
+TEST_F(OciConformance, SeveralByARegularExpression) {
+  bundle_->set_command({"sleep", "1000"});
+  for (const char* id : {"one-a", "one-b", "two"})
+    ASSERT_TRUE(bundle_->create(id).ok()) << bundle_->output();
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "--regex", "^one-"}).ok());
+  EXPECT_EQ(bundle_->oci({"list", "-q"}).out, "two\n");
+  EXPECT_TRUE(bundle_->oci({"kill", "--regex", "t.o", "KILL"}).ok());
+  EXPECT_TRUE(bundle_->becomes("two", "stopped"));
+  EXPECT_FALSE(bundle_->oci({"delete", "--regex", "("}).ok());
+}
+
+TEST_F(OciConformance, CgroupsMadeInsideGoToo) {
+  for (Json& mount : bundle_->config["mounts"])
+    if (mount["type"] == "cgroup")
+      std::erase(mount["options"].get_ref<Json::array_t&>(), Json("ro"));
+  shell(
+      "d=/sys/fs/cgroup/pids/a/b/c/d; mkdir -p $d && echo $$ >$d/tasks; echo >/ready; sleep 1000");
+  bundle_->config["root"]["readonly"] = false;
+  bundle_->save();
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  const Json state = Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  while (!std::filesystem::exists(bundle_->rootfs("/ready"))) ::usleep(1000);
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  for (const Json& cgroup : state["cgroups"])
+    EXPECT_FALSE(std::filesystem::exists(cgroup.get<std::string>())) << cgroup;
+}
+
+TEST_F(OciConformance, InitIsGoneAndOthersAreNot) {
+  std::erase_if(bundle_->config["linux"]["namespaces"].get_ref<Json::array_t&>(),
+                [](const Json& entry) { return entry["type"] == "pid"; });
+  keep_running();
+  ASSERT_TRUE(bundle_->oci({"exec", "-d", "c", "sleep", "1000"}).ok());
+  const auto pids = Json::parse(bundle_->oci({"ps", "-f", "json", "c"}).out);
+  ASSERT_EQ(pids.size(), 2U);
+  EXPECT_TRUE(bundle_->oci({"kill", "c", "KILL"}).ok());
+  EXPECT_TRUE(bundle_->becomes("c", "stopped"));
+  EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
+  (void)reap_orphans();
+  for (const Json& pid : pids) EXPECT_EQ(::kill(pid.get<pid_t>(), 0), -1) << pid;
+}
+
+TEST_F(OciConformance, InterpreterThatIsNotThere) {
+  write_file(bundle_->rootfs("/run.sh"), "#!/nowhere foo\n");
+  std::filesystem::permissions(bundle_->rootfs("/run.sh"), std::filesystem::perms(0755));
+  bundle_->set_command({"/run.sh"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("exec /run.sh: no such file or directory"), std::string::npos)
+      << result;
+}
+
+TEST_F(OciConformance, DevStdoutCanBeOpenedByItsUser) {
+  bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
+  EXPECT_EQ(run_shell("echo again >/dev/stdout").out, "again\n");
+  keep_running();
+  const auto one = bundle_->oci({"exec", "--user", "7", "c", "sh", "-c", "echo more >/dev/stderr"});
+  EXPECT_EQ(one.err, "more\n") << one;
+  struct stat null{};
+  ASSERT_EQ(::stat("/dev/null", &null), 0);
+  EXPECT_EQ(null.st_uid, 0U);
+}
+
+TEST_F(OciConformance, HooksThatFailAreNamed) {
+  for (const char* kind :
+       {"prestart", "createRuntime", "createContainer", "startContainer", "poststart"}) {
+    bundle_->config["hooks"] = {
+        {kind, {{{"path", "/bin/true"}}, {{"path", "/bin/cat"}, {"args", {"cat", "/no"}}}}}};
+    const auto result = run_shell("echo said");
+    EXPECT_EQ(result.exit_code, 1) << kind;
+    EXPECT_NE(result.err.find("error running " + std::string(kind) + " hook #1:"),
+              std::string::npos)
+        << result;
+  }
+}
+
+TEST_F(OciConformance, WordsForWhatIsRefused) {
+  const auto words = [&](const Json& patch) {
+    const Json before = bundle_->config;
+    bundle_->config.merge_patch(patch);
+    const auto result = run_shell("true");
+    bundle_->config = before;
+    EXPECT_EQ(result.exit_code, 1) << patch;
+    return result.err;
+  };
+  EXPECT_NE(words({{"linux", {{"resources", {{"unified", {{"memory.min", "1"}}}}}}}})
+                .find("invalid configuration"),
+            std::string::npos);
+  EXPECT_NE(words({{"linux", {{"sysctl", {{"kernel.hostname", "x"}}}}}})
+                .find("/linux/sysctl/kernel.hostname"),
+            std::string::npos);
+  std::filesystem::remove(bundle_->rootfs("/proc"));
+  std::filesystem::create_symlink("/elsewhere", bundle_->rootfs("/proc"));
+  EXPECT_NE(words(Json::object()).find("must be mounted on ordinary directory"), std::string::npos);
+}
+
+TEST_F(OciConformance, UnknownCapabilityIsLeftOut) {
+  keep_running();
+  const auto result =
+      bundle_->oci({"exec", "--cap", "CAP_NONE_SUCH", "--cap", "CAP_KILL", "c", "true"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_NE(result.err.find("CAP_NONE_SUCH"), std::string::npos);
+}
+
+TEST_F(OciConformance, MapsWithoutAUserNamespaceAreWarnedOf) {
+  bundle_->config["linux"]["uidMappings"] = {
+      {{"containerID", 0}, {"hostID", 0}, {"size", 4294967295U}}};
+  const auto result = run_shell("echo ran");
+  EXPECT_EQ(result.out, "ran\n") << result;
+  EXPECT_NE(result.err.find("/linux/uidMappings"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace isle::test
