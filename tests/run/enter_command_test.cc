@@ -82,8 +82,10 @@ TEST_F(EnterCommand, ToolsOfTheHostForATargetWithoutAny) {
   const std::string chroots =
       "import os, sys, time\n"
       "os.system('mount -t tmpfs none /mnt && mkdir /mnt/proc && touch /mnt/theirs')\n"
-      "os.system(sys.argv[3].replace('$$', str(os.getpid())).replace('exec sleep 60', ''))\n"
+      "said = sys.argv[3].replace('$$', str(os.getpid())).replace('exec sleep 60', '')\n"
+      "os.system(said.replace('echo ready;', ''))\n"
       "os.chroot('/mnt')\n"
+      "print('ready', flush=True)\n"
       "time.sleep(60)\n";
   const std::string pid = start({test::isle_binary(), "unshare", "-n", "user,mount,net", "-r", "--",
                                  "python3", "-c", chroots});
