@@ -106,7 +106,7 @@ _isle_unshare() {
   case $prev in
     -n|--new) _isle_list "cgroup ipc mount network pid time user uts"; return ;;
     --keep) return ;;
-    --time-offset) return ;;
+    --time-offset) _isle_list "monotonic= boottime="; return ;;
     --hostname) return ;;
     --propagation) _isle_list "private slave shared unchanged"; return ;;
     --map-uid) return ;;
@@ -138,7 +138,7 @@ _isle_enter() {
     -u|--user) _isle_list "follow keep"; return ;;
     --uid) return ;;
     --gid) return ;;
-    --workdir) return ;;
+    --workdir) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
   esac
   if [[ $cur == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "--all -a --types -t --root -r --tools --cwd -w --env -e --cgroup -c --label --user -u --uid --gid --workdir --explain --help -h" -- "$cur")

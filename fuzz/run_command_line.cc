@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const auto& hosts = isle::golden::hosts();
   const isle::Host& host = hosts[data[0] % hosts.size()].host;
-  const auto spec = isle::golden::translate(words_of(data + 1, size - 1), host);
+  const auto spec = isle::golden::translate({.words = words_of(data + 1, size - 1)}, host);
   if (!spec) return 0;
   const auto plan = isle::compile(*spec, host);
   if (!plan) {

@@ -23,6 +23,11 @@ namespace isle {
 [[nodiscard]] std::string capability_name(int number);
 /// A mask of all capabilities isle has a name for.
 [[nodiscard]] uint64_t all_capabilities();
+/// `mask` as each of the five sets.
+[[nodiscard]] inline Capabilities in_all_sets(uint64_t mask) {
+  return {
+      .bounding = mask, .effective = mask, .permitted = mask, .inheritable = mask, .ambient = mask};
+}
 
 /// The number of "RLIMIT_NOFILE" or "nofile"; any letter case.
 [[nodiscard]] std::optional<int> parse_rlimit(std::string_view text);

@@ -122,8 +122,8 @@ int carry_out(const Spec& spec, const CarryOut& how) {
     complain_as(how.program, plan.error());
     return how.failed_status;
   }
-  if (how.explain == CarryOut::Explain::text) return print(to_text(*plan));
-  if (how.explain == CarryOut::Explain::json) return print(to_json(*plan) + "\n");
+  if (how.explain == Explain::text) return print(to_text(*plan));
+  if (how.explain == Explain::json) return print(to_json(*plan) + "\n");
   if (!spec.process.in_place.value) return launch_and_wait(*plan, spec, how);
   return failed(how, *plan, become(*plan));
 }

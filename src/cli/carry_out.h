@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "cli/shared_options.h"
 #include "isle/error.h"
 #include "isle/spec.h"
 
@@ -11,7 +12,7 @@ namespace isle::cli {
 
 struct CarryOut {
   std::string_view program = "isle";  ///< Before a complaint.
-  enum class Explain : unsigned char { no, text, json } explain = Explain::no;
+  Explain explain = Explain::no;
   int failed_status = 125;        ///< For what fails before the command is executed.
   bool ignores_signals = false;   ///< SIGINT and SIGTERM, while it waits.
   bool forwards_signals = false;  ///< ... are passed on.

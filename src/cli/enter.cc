@@ -92,21 +92,7 @@ Status user(EnterRequest& request, const Argument& argument) {
   return gid(request, part);
 }
 
-Status explain(EnterRequest& request, const Argument& argument) {
-  if (argument.has_value && argument.value != "text" && argument.value != "json")
-    return fail(0, fmt::format("{} is neither text nor json", quoted(argument.value)));
-  request.explain = argument.value == "json" ? CarryOut::Explain::json : CarryOut::Explain::text;
-  return {};
-}
-
-Status help_option(EnterRequest& request, const Argument&) {
-  request.help = true;
-  return {};
-}
-
 constexpr std::string_view kWhat = "What is entered";
-constexpr std::string_view kProcess = "Process";
-constexpr std::string_view kIsle = "isle itself";
 
 constexpr auto kOptions = std::to_array<Option>({
     {.name = "all",
@@ -164,43 +150,17 @@ constexpr auto kOptions = std::to_array<Option>({
      .letter = 'u',
      .takes = Takes::value,
      .metavar = "USER",
-     .group = kProcess,
+     .group = kIdentity,
      .help = "who runs: follow (the target), keep (the caller), UID or UID:GID, as counted inside",
      .more = "By default root of a user namespace that is entered, where it has one, else follow; "
              "with no user namespace entered, keep.",
      .completes = "follow keep",
      .apply = by<&user>},
-    {.name = "uid",
-     .takes = Takes::value,
-     .metavar = "ID",
-     .group = kProcess,
-     .help = "user id inside",
-     .apply = by<&uid>},
-    {.name = "gid",
-     .takes = Takes::value,
-     .metavar = "ID",
-     .group = kProcess,
-     .help = "group id inside; no other groups",
-     .apply = by<&gid>},
-    {.name = "workdir",
-     .takes = Takes::value,
-     .metavar = "DIR",
-     .group = kProcess,
-     .help = "working directory, as named inside",
-     .apply = by<&workdir>},
-    {.name = "explain",
-     .takes = Takes::optional_value,
-     .metavar = "FORMAT",
-     .group = kIsle,
-     .help = "print the plan, with who asked for each step, and run nothing",
-     .more = "FORMAT is text, the default, or json.",
-     .completes = "text json",
-     .apply = by<&explain>},
-    {.name = "help",
-     .letter = 'h',
-     .group = kIsle,
-     .help = "print this help",
-     .apply = by<&help_option>},
+    with(kUidRow, by<&uid>),
+    with(kGidRow, by<&gid>),
+    with(kWorkdirRow, by<&workdir>),
+    with(kExplainRow, by<&take_explain<EnterRequest>>),
+    with(kHelpRow, by<&take_help<EnterRequest>>),
 });
 
 int failed(const Error& error) {

@@ -9,11 +9,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 
+#include "cli/values.h"
 #include "isle/in.h"
 #include "isle/mount.h"
+#include "isle/user_namespace.h"
 #include "linux_utils/target.h"
+#include "run/checks.h"
 
 namespace isle::cli {
 namespace {
@@ -124,6 +126,11 @@ Status tools(EnterRequest& request, const Caller& caller, const EnterTarget& tar
   const Origin from = wish.from;
   if (request.root)
     return asked_by(request, request.root->from, {.what = "--tools has a root of its own"});
+  if (::access(wish.value.c_str(), F_OK) != 0)
+    return asked_by(request, from,
+                    {.code = errno,
+                     .what = fmt::format("show the target's root on \"{}\"", wish.value),
+                     .hint = "name a directory that exists; nothing is changed in it"});
   const auto bound = [&](std::string_view directory) -> Result<Bind> {
     auto tree = tree_of(target, caller, directory);
     if (!tree) return asked_by(request, from, std::move(tree.error()));
@@ -196,37 +203,14 @@ std::string text_of(pid_t pid, std::string_view file) {
   return text;
 }
 
-std::vector<uint32_t> numbers_of(std::string_view text) {
-  std::vector<uint32_t> numbers;
-  while (!text.empty()) {
-    const size_t digit = text.find_first_of("0123456789");
-    if (digit == std::string_view::npos) break;
-    text.remove_prefix(digit);
-    uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{}) break;
-    numbers.push_back(value);
-    text.remove_prefix(static_cast<size_t>(end - text.data()));
-  }
-  return numbers;
-}
-
-IdMap map_of(pid_t pid, std::string_view file) {
-  const std::vector<uint32_t> numbers = numbers_of(text_of(pid, file));
-  IdMap map;
-  for (size_t i = 0; i + 2 < numbers.size(); i += 3)
-    map.push_back({numbers[i], numbers[i + 1], numbers[i + 2]});
-  return map;
-}
-
-// The effective id in /proc/PID/status, as this process counts.
+// The effective id in /proc/PID/status, the second of four, as this process counts.
 uint32_t id_of(pid_t pid, std::string_view field) {
   const std::string status = text_of(pid, "status");
-  const size_t at = status.find(fmt::format("\n{}:", field));
+  const size_t at = status.find(fmt::format("\n{}:\t", field));
   if (at == std::string::npos) return 0;
-  const std::string_view line = std::string_view(status).substr(at + 1);
-  const auto ids = numbers_of(line.substr(0, line.find('\n')));
-  return ids.size() > 1 ? ids[1] : 0;
+  const std::vector<std::string> ids =
+      split(status.substr(at + 1, status.find('\n', at + 1) - at - 1), '\t');
+  return ids.size() > 2 ? whole_number<uint32_t>(ids[2]).value_or(0) : 0;
 }
 
 void identity(EnterRequest& request, const Caller& caller, const EnterTarget& target) {
@@ -234,9 +218,11 @@ void identity(EnterRequest& request, const Caller& caller, const EnterTarget& ta
   user.as_is = true;
   const bool enters_user = joins(request, NamespaceType::user);
   if (enters_user && !request.enters_target_user) return;  // one around it: nobody knows its ids
+  const IdMaps none{.uids = {}, .gids = {}, .setgroups = false};
+  const IdMaps maps = enters_user ? id_maps(target.pid).value_or(none) : none;
   if (target.pid != 0 && !request.keep_ids && (enters_user || request.follow)) {
     for (const bool group : {false, true}) {
-      const IdMap map = enters_user ? map_of(target.pid, group ? "gid_map" : "uid_map") : IdMap{};
+      const IdMap& map = group ? maps.gids : maps.uids;
       const uint32_t theirs = id_of(target.pid, group ? "Gid" : "Uid");
       std::optional<uint32_t> id = enters_user ? to_container(map, theirs) : theirs;
       if (!request.follow && to_host(map, 0)) id = 0;
@@ -244,9 +230,7 @@ void identity(EnterRequest& request, const Caller& caller, const EnterTarget& ta
       if (id && !wish) wish = {{*id, request.user_from}};
     }
   }
-  const bool may_drop =
-      caller.has_capability(CAP_SETGID) ||
-      (enters_user && target.pid != 0 && text_of(target.pid, "setgroups").starts_with("allow"));
+  const bool may_drop = caller.has_capability(CAP_SETGID) || (enters_user && maps.setgroups);
   if (user.gid && may_drop) user.additional_gids = {{{}, user.gid->from}};
 }
 
@@ -300,13 +284,8 @@ void command_line(EnterRequest& request, const Caller& caller, std::span<char* c
   }
 }
 
-}  // namespace
-
-Status complete_enter(EnterRequest& request, const Caller& caller, std::span<char* const> command,
-                      int command_index) {
-  auto target = find_target(request.target, {}, caller.uid);
-  if (!target) return asked_by(request, request.target_from, std::move(target.error()));
-  if (target->pid == 0) {
+Status complete_for(EnterRequest& request, const Caller& caller, EnterTarget& target) {
+  if (target.pid == 0) {
     for (const auto* wish :
          {&request.root, &request.cwd, &request.env, &request.cgroup, &request.label}) {
       if (*wish)
@@ -315,11 +294,26 @@ Status complete_enter(EnterRequest& request, const Caller& caller, std::span<cha
     }
     if (request.tools)
       return asked_by(request, request.tools->from, {.what = "--tools is for a process"});
-    if (Status status = enter_one(request, caller, *target); !status) return status;
-  } else {
-    if (Status status = enter_process(request, caller, *target); !status) return status;
-    if (Status status = directories(request, caller, *target); !status) return status;
-    if (Status status = rest_of_target(request, *target); !status) return status;
+    return enter_one(request, caller, target);
+  }
+  if (Status status = enter_process(request, caller, target); !status) return status;
+  if (Status status = directories(request, caller, target); !status) return status;
+  return rest_of_target(request, target);
+}
+
+}  // namespace
+
+Status complete_enter(EnterRequest& request, const Caller& caller, std::span<char* const> command,
+                      int command_index) {
+  auto target = find_target(request.target, {}, caller.uid);
+  const pid_t pid = target ? target->pid : checks::process_of_path(request.target);
+  Status status = target ? complete_for(request, caller, *target)
+                         : asked_by(request, request.target_from, std::move(target.error()));
+  if (!status) {
+    Error& error = status.error();
+    if (pid > 0 && error.hint.empty() && (error.code == EACCES || error.code == EPERM))
+      error.hint = checks::process_lets_look(pid).hint();
+    return status;
   }
   identity(request, caller, *target);
   // A pid namespace is for children.

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "cli/caller.h"
-#include "cli/carry_out.h"
 #include "cli/enter_target.h"
 #include "cli/options.h"
+#include "cli/shared_options.h"
 #include "isle/namespace.h"
 #include "isle/spec.h"
 
@@ -26,7 +26,7 @@ struct EnterRequest {
   bool keep_ids = false;
   Origin user_from = 0;
   bool enters_target_user = false;
-  CarryOut::Explain explain = CarryOut::Explain::no;
+  Explain explain = Explain::no;
   bool help = false;
   std::vector<Fd> held;  ///< What `spec` names by number.
 

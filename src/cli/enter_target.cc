@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -22,14 +21,6 @@ namespace {
 
 // pid_max is at most 2^22; nsfs counts its inodes from 0xf0000000.
 constexpr uint64_t kLargestPid = 4194304;
-
-template <class T>
-std::optional<T> number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 std::string read_small(const std::string& path) {
   constexpr size_t kMost = 1U << 20;
@@ -61,7 +52,7 @@ pid_t pid_in(const std::string& path, const char* member) {
   std::string text = read_small(path);
   if (member == nullptr) {
     while (!text.empty() && text.back() == '\n') text.pop_back();
-    return number<pid_t>(text).value_or(0);
+    return whole_number<pid_t>(text).value_or(0);
   }
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object() || !json.contains(member) || !json[member].is_number_integer()) return 0;
@@ -107,18 +98,20 @@ Result<EnterTarget> by_descriptor(std::string_view text) {
   const std::string info = read_small(fmt::format("/proc/self/fdinfo/{}", *fd));
   if (const size_t at = info.find("\nPid:\t"); at != std::string::npos) {
     const std::string_view rest = std::string_view(info).substr(at + 6);
-    EnterTarget target = process(number<pid_t>(rest.substr(0, rest.find('\n'))).value_or(0));
+    EnterTarget target = process(whole_number<pid_t>(rest.substr(0, rest.find('\n'))).value_or(0));
     if (target.pid <= 0) return fail(ESRCH, fmt::format("descriptor {}: its process", *fd));
     target.pidfd = std::move(copy);
     return target;
   }
   auto found = Namespace::from_fd(std::move(copy));
+  if (!found && found.error().code == ENOTTY)
+    return fail(ENOTTY, fmt::format("descriptor {} is neither a namespace nor a pidfd", *fd));
   if (!found) return std::unexpected(std::move(found.error()));
   return one_namespace(std::move(*found));
 }
 
 Result<EnterTarget> by_unique_id(std::string_view text) {
-  const auto unique = number<uint64_t>(text.substr(3));
+  const auto unique = whole_number<uint64_t>(text.substr(3));
   if (!unique) return fail(0, fmt::format("{}: no number after ns:", quoted(text)));
   auto found = Namespace::of_unique_id(*unique);
   if (!found) return std::unexpected(std::move(found.error()));
@@ -129,7 +122,7 @@ Result<EnterTarget> by_unique_id(std::string_view text) {
 Result<EnterTarget> by_inode(uint64_t inode, const std::string& prefix) {
   const std::string wanted = fmt::format(":[{}]", inode);
   for (const std::string& pid : names_in(prefix + "/proc")) {
-    if (!number<pid_t>(pid)) continue;
+    if (!whole_number<pid_t>(pid)) continue;
     for (const NamespaceTypeInfo& info : kNamespaceTypeTable) {
       std::string path = fmt::format("{}/proc/{}/ns/{}", prefix, pid, info.proc_name);
       std::array<char, 64> link{};
@@ -146,8 +139,11 @@ Result<EnterTarget> by_inode(uint64_t inode, const std::string& prefix) {
 
 Result<EnterTarget> by_path(const std::string& path) {
   auto found = Namespace::of_path(path);
-  if (!found) return std::unexpected(std::move(found.error()));
-  return one_namespace(std::move(*found));
+  if (found) return one_namespace(std::move(*found));
+  if (found.error().code == ENOTTY)
+    found.error().hint =
+        "a file of /proc/PID/ns is wanted, or one that a namespace is bound to (mount shows these)";
+  return std::unexpected(std::move(found.error()));
 }
 
 Result<EnterTarget> by_container(std::string_view text, const std::string& prefix, uid_t uid) {
@@ -206,17 +202,20 @@ Result<EnterTarget> find_target(std::string_view text, const std::string& prefix
   if (text.starts_with("ns:")) return by_unique_id(text);
   if (const size_t bracket = text.find(":[");
       bracket != std::string_view::npos && text.ends_with(']')) {
-    const auto inode = number<uint64_t>(text.substr(bracket + 2, text.size() - bracket - 3));
+    const auto inode = whole_number<uint64_t>(text.substr(bracket + 2, text.size() - bracket - 3));
     if (inode) return by_inode(*inode, prefix);
   }
-  if (const auto value = number<uint64_t>(text)) {
+  if (const auto value = whole_number<uint64_t>(text)) {
     if (*value > kLargestPid) return by_inode(*value, prefix);
     struct stat status{};
     if (::stat(fmt::format("{}/proc/{}", prefix, *value).c_str(), &status) == 0)
       return process(static_cast<pid_t>(*value));
     auto container = by_container(text, prefix, uid);
     if (container) return container;
-    return fail(ESRCH, fmt::format("no process has pid {}", *value));
+    return fail(ESRCH, fmt::format("no process has pid {}", *value),
+                ::access((prefix + "/proc/self").c_str(), F_OK) == 0
+                    ? ""
+                    : "no proc file system is mounted on /proc");
   }
   if (text.find('/') != std::string_view::npos) return by_path(std::string(text));
   const std::string named = fmt::format("{}/run/netns/{}", prefix, text);

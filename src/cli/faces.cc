@@ -52,8 +52,8 @@ int face_main(std::string_view name, std::span<char* const> argv, Parse* parse,
                .ignores_signals = command->ignores_signals,
                .forwards_signals = command->forwards_signals,
                .stops_along = command->stops_along};
-  if (command->show == Show::plan) how.explain = CarryOut::Explain::text;
-  if (command->show == Show::plan_json) how.explain = CarryOut::Explain::json;
+  if (command->show == Show::plan) how.explain = Explain::text;
+  if (command->show == Show::plan_json) how.explain = Explain::json;
   return carry_out(command->spec, how);
 }
 

@@ -37,30 +37,13 @@ Status timeout(RunRequest& request, const Argument& argument) {
   return {};
 }
 
-Status explain(RunRequest& request, const Argument& argument) {
-  if (argument.has_value && argument.value != "text" && argument.value != "json") {
-    return fail(0, fmt::format("{} is neither text nor json", quoted(argument.value)));
-  }
-  request.explain = argument.value == "json" ? Explain::json : Explain::text;
-  return {};
-}
-
 Status verbose(RunRequest& request, const Argument&) {
   request.verbose = true;
   return {};
 }
 
-Status help(RunRequest& request, const Argument&) {
-  request.help = true;
-  return {};
-}
-
 constexpr std::string_view kRoot = "Root file system";
-constexpr std::string_view kNamespaces = "Namespaces";
-constexpr std::string_view kIdentity = "Identity";
 constexpr std::string_view kLimits = "Limits";
-constexpr std::string_view kProcess = "Process";
-constexpr std::string_view kIsle = "isle itself";
 
 constexpr Takes kValue = Takes::value;
 constexpr Takes kMaybe = Takes::optional_value;
@@ -216,26 +199,9 @@ constexpr auto kOptions = std::to_array<Option>({
              "the caller's mount namespace.",
      .completes = "@namespaces",
      .apply = by<&keep_namespace>},
-    {.name = "time-offset",
-     .takes = kValue,
-     .metavar = "CLOCK=SECONDS,...",
-     .group = kNamespaces,
-     .help = "clocks of a new time namespace: monotonic=, boottime=",
-     .more = "SECONDS are added to the clock inside; they may be negative and have a fraction.",
-     .completes = "monotonic= boottime=",
-     .apply = by<&time_offset>},
-    {.name = "hostname",
-     .takes = kValue,
-     .metavar = "NAME",
-     .group = kNamespaces,
-     .help = "host name in the new uts namespace",
-     .apply = by<&hostname>},
-    {.name = "domainname",
-     .takes = kValue,
-     .metavar = "NAME",
-     .group = kNamespaces,
-     .help = "NIS domain name in the new uts namespace",
-     .apply = by<&domainname>},
+    with(kTimeOffsetRow, by<&time_offset>),
+    with(kHostnameRow, by<&hostname>),
+    with(kDomainnameRow, by<&domainname>),
     {.name = "uid",
      .takes = kValue,
      .metavar = "UID",
@@ -270,12 +236,7 @@ constexpr auto kOptions = std::to_array<Option>({
      .more = "May be repeated. COUNT is 1 if left out. By default root maps every id to itself; "
              "other users get their own id and around it those /etc/subuid grants them.",
      .apply = by<&map_uid>},
-    {.name = "map-gid",
-     .takes = kValue,
-     .metavar = "IN:OUT[:COUNT]",
-     .group = kIdentity,
-     .help = "the same for group ids",
-     .apply = by<&map_gid>},
+    with(kMapGidRow, by<&map_gid>),
     {.name = "map-auto",
      .group = kIdentity,
      .help = "use the ranges of /etc/subuid and /etc/subgid, or fail",
@@ -427,20 +388,13 @@ constexpr auto kOptions = std::to_array<Option>({
              "{\"event\":\"exited\",\"signal\":N,\"name\":\"SIGTERM\"}; or "
              "{\"event\":\"failed\",\"error\":...}.",
      .apply = by<&status_fd>},
-    {.name = "explain",
-     .takes = kMaybe,
-     .metavar = "FORMAT",
-     .group = kIsle,
-     .help = "print the plan, with who asked for each step, and run nothing",
-     .more = "FORMAT is text, the default, or json.",
-     .completes = "text json",
-     .apply = by<&explain>},
+    with(kExplainRow, by<&take_explain<RunRequest>>),
     {.name = "verbose",
      .letter = 'v',
      .group = kIsle,
      .help = "print each step with its time to standard error",
      .apply = by<&verbose>},
-    {.name = "help", .letter = 'h', .group = kIsle, .help = "print this help", .apply = by<&help>},
+    with(kHelpRow, by<&take_help<RunRequest>>),
 });
 
 }  // namespace

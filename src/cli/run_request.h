@@ -13,6 +13,7 @@
 
 #include "cli/caller.h"
 #include "cli/options.h"
+#include "cli/shared_options.h"
 #include "isle/error.h"
 #include "isle/spec.h"
 
@@ -33,7 +34,6 @@ struct EnvironmentChange {
 };
 
 enum class TerminalUse : uint8_t { when_interactive, always, never };
-enum class Explain : uint8_t { no, text, json };
 
 struct RunRequest {
   /// Wishes that need nothing else to be known; mounts holds the user's own operations only, until

@@ -2,15 +2,18 @@
 // mounts, no limits. That is `isle run`'s.
 #include <fmt/format.h>
 #include <linux/mount.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "cli/carry_out.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
 #include "cli/output.h"
 #include "cli/run_request.h"
+#include "cli/unshare.h"
 #include "cli/values.h"
 #include "isle/names.h"
 #include "isle/namespace.h"
@@ -70,22 +73,6 @@ Status keep_capabilities(UnshareRequest& request, const Argument&) {
   return {};
 }
 
-Status explain(UnshareRequest& request, const Argument& argument) {
-  if (argument.has_value && argument.value != "text" && argument.value != "json")
-    return fail(0, fmt::format("{} is neither text nor json", quoted(argument.value)));
-  request.run.explain = argument.value == "json" ? Explain::json : Explain::text;
-  return {};
-}
-
-Status help_option(UnshareRequest& request, const Argument&) {
-  request.run.help = true;
-  return {};
-}
-
-constexpr std::string_view kNamespaces = "Namespaces";
-constexpr std::string_view kIdentity = "Identity";
-constexpr std::string_view kProcess = "Process";
-constexpr std::string_view kIsle = "isle itself";
 constexpr auto kValue = Takes::value;
 constexpr auto kMaybe = Takes::optional_value;
 
@@ -104,18 +91,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .group = kNamespaces,
      .help = "keep the namespace at PATH beyond the command's end; implies --fork",
      .apply = by<&as_run<&keep_namespace>>},
-    {.name = "time-offset",
-     .takes = kValue,
-     .metavar = "CLOCK=SECONDS,...",
-     .group = kNamespaces,
-     .help = "offset of monotonic or boottime in a new time namespace",
-     .apply = by<&as_run<&time_offset>>},
-    {.name = "hostname",
-     .takes = kValue,
-     .metavar = "NAME",
-     .group = kNamespaces,
-     .help = "host name in a new uts namespace",
-     .apply = by<&as_run<&hostname>>},
+    with(kTimeOffsetRow, by<&as_run<&time_offset>>),
+    with(kHostnameRow, by<&as_run<&hostname>>),
     {.name = "proc",
      .takes = kMaybe,
      .metavar = "DIR",
@@ -141,28 +118,13 @@ constexpr auto kOptions = std::to_array<Option>({
      .group = kIdentity,
      .help = "map user ids; may be repeated; more than the own one implies --fork",
      .apply = by<&as_run<&map_uid>>},
-    {.name = "map-gid",
-     .takes = kValue,
-     .metavar = "IN:OUT[:COUNT]",
-     .group = kIdentity,
-     .help = "map group ids; may be repeated",
-     .apply = by<&as_run<&map_gid>>},
+    with(kMapGidRow, by<&as_run<&map_gid>>),
     {.name = "map-auto",
      .group = kIdentity,
      .help = "map the subordinate ids around the own ones; implies --fork",
      .apply = by<&as_run<&map_auto>>},
-    {.name = "uid",
-     .takes = kValue,
-     .metavar = "ID",
-     .group = kIdentity,
-     .help = "user id of the command, as counted inside",
-     .apply = by<&as_run<&uid>>},
-    {.name = "gid",
-     .takes = kValue,
-     .metavar = "ID",
-     .group = kIdentity,
-     .help = "group id of the command; no other groups",
-     .apply = by<&as_run<&gid>>},
+    with(kUidRow, by<&as_run<&uid>>),
+    with(kGidRow, by<&as_run<&gid>>),
     {.name = "keep-capabilities",
      .group = kIdentity,
      .help = "the command has the capabilities of the new user namespace, root or not",
@@ -187,27 +149,9 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "root directory of the command, by chroot(2)",
      .completes = "@directory",
      .apply = by<&root>},
-    {.name = "workdir",
-     .letter = 'w',
-     .takes = kValue,
-     .metavar = "DIR",
-     .group = kProcess,
-     .help = "working directory, as named inside",
-     .completes = "@directory",
-     .apply = by<&as_run<&workdir>>},
-    {.name = "explain",
-     .takes = kMaybe,
-     .metavar = "FORMAT",
-     .group = kIsle,
-     .help = "print the plan, with who asked for each step, and run nothing",
-     .more = "FORMAT is text, the default, or json.",
-     .completes = "text json",
-     .apply = by<&explain>},
-    {.name = "help",
-     .letter = 'h',
-     .group = kIsle,
-     .help = "print this help",
-     .apply = by<&help_option>},
+    with(kWorkdirRow, by<&as_run<&workdir>>, 'w'),
+    with(kExplainRow, by<&as_run<&take_explain<RunRequest>>>),
+    with(kHelpRow, by<&as_run<&take_help<RunRequest>>>),
 });
 
 Status namespaces(UnshareRequest& request) {
@@ -240,7 +184,7 @@ bool maps_only(const Wish<IdMap>& wish, uint32_t own) {
          (wish->value.size() == 1 && wish->value[0].size == 1 && wish->value[0].host_id == own);
 }
 
-Status mounts(UnshareRequest& request) {
+Status mounts(UnshareRequest& request, const Caller& caller) {
   RunRequest& run = request.run;
   Spec& spec = run.spec;
   if (spec.creates(NamespaceType::mount))
@@ -248,11 +192,20 @@ Status mounts(UnshareRequest& request) {
         run.propagation ? run.propagation : Wish<Propagation>({Propagation::private_, 0});
   if (!request.proc) return {};
   if (!spec.creates(NamespaceType::mount))
-    return fail(0, "--proc needs a new mount namespace", "--new mount");
+    return std::unexpected(Error{.what = "--proc needs a new mount namespace",
+                                 .asked_by = spec.origins[request.proc->from],
+                                 .hint = "--new mount"});
+  // Mounted before --root is entered. Nothing is made: the tree is the caller's.
+  const std::string root = spec.root_directory ? spec.root_directory->value : "/";
+  const std::string where = fmt::format("{}{}{}", root.starts_with('/') ? "" : caller.cwd + '/',
+                                        root == "/" ? "" : root, request.proc->value);
+  if (::access(where.c_str(), F_OK) != 0)
+    return std::unexpected(Error{.code = errno,
+                                 .what = fmt::format("mount proc on {}", quoted(where)),
+                                 .asked_by = spec.origins[request.proc->from]});
   FileSystem fs{.type = "proc", .source = "proc"};
   fs.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-  spec.mounts.push_back(
-      {.destination = request.proc->value, .what = std::move(fs), .from = request.proc->from});
+  spec.mounts.push_back({.destination = where, .what = std::move(fs), .from = request.proc->from});
   return {};
 }
 
@@ -274,19 +227,12 @@ Status complete_unshare(UnshareRequest& request, const Caller& caller,
   Spec& spec = request.run.spec;
   if (Status status = namespaces(request); !status) return status;
   maps(request, caller);
-  if (Status status = mounts(request); !status) return status;
+  if (Status status = mounts(request, caller); !status) return status;
   ProcessWish& process = spec.process;
   process.user.as_is = true;
   if (process.user.gid && (caller.capabilities >> 6 & 1) != 0)
     process.user.additional_gids = {{{}, process.user.gid->from}};
-  if (request.keep_capabilities) {
-    const uint64_t all = all_capabilities();
-    process.capabilities = Asked<Capabilities>{.value = {.bounding = all,
-                                                         .effective = all,
-                                                         .permitted = all,
-                                                         .inheritable = all,
-                                                         .ambient = all}};
-  }
+  if (request.keep_capabilities) process.capabilities = {in_all_sets(all_capabilities()), 0};
   if (spec.creates(NamespaceType::network)) spec.loopback_up.value = true;
   const bool needs_other = spec.creates(NamespaceType::pid) || !spec.keep.empty() ||
                            spec.map_auto.value || !maps_only(spec.uid_mappings, caller.uid) ||
@@ -300,23 +246,27 @@ Status complete_unshare(UnshareRequest& request, const Caller& caller,
 
 std::span<const Option> unshare_options() { return kOptions; }
 
-int unshare_main(const Invocation& invocation) {
+Result<UnshareCommand> read_unshare(std::span<char* const> argv, int first, const Caller& caller) {
   UnshareRequest request;
-  const auto next = parse_options(kOptions, invocation.argv, invocation.first, &request);
-  if (request.run.help) return print(help(*find_command("unshare")));
-  Status status = next
-                      ? complete_unshare(request, this_caller(),
-                                         invocation.argv.subspan(static_cast<size_t>(*next)), *next)
-                      : Status(std::unexpected(next.error()));
-  if (!status) {
-    complain(status.error());
+  const auto next = parse_options(kOptions, argv, first, &request);
+  if (request.run.help) return UnshareCommand{.spec = {}, .help = true};
+  if (!next) return std::unexpected(next.error());
+  const auto command = argv.subspan(static_cast<size_t>(*next));
+  if (Status status = complete_unshare(request, caller, command, *next); !status)
+    return std::unexpected(std::move(status.error()));
+  return UnshareCommand{.spec = std::move(request.run.spec), .explain = request.run.explain};
+}
+
+int unshare_main(const Invocation& invocation) {
+  const auto command = read_unshare(invocation.argv, invocation.first, this_caller());
+  if (!command) {
+    complain(command.error());
     return kIsleFailed;
   }
-  CarryOut how;
-  if (request.run.explain == Explain::text) how.explain = CarryOut::Explain::text;
-  if (request.run.explain == Explain::json) how.explain = CarryOut::Explain::json;
-  how.ignores_signals = how.forwards_signals = true;
-  return carry_out(request.run.spec, how);
+  if (command->help) return print(help(*find_command("unshare")));
+  return carry_out(
+      command->spec,
+      {.explain = command->explain, .ignores_signals = true, .forwards_signals = true});
 }
 
 }  // namespace isle::cli

@@ -2,15 +2,28 @@
 // is guessed. Each complaint quotes the word and says what would do. No option is known here.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "isle/error.h"
 #include "isle/idmap.h"
 
 namespace isle::cli {
+
+/// The whole of `text` as a number in decimal digits, for words that may be something else, too.
+template <class Number>
+std::optional<Number> whole_number(std::string_view text) {
+  Number number{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
 
 /// Decimal digits only.
 Result<uint64_t> parse_number(std::string_view text, uint64_t smallest, uint64_t largest);

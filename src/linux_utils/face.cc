@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 namespace isle::linux_utils {
 
@@ -22,27 +22,29 @@ OptionReader::OptionReader(std::span<char* const> argv, const char* letters,
 }
 
 Result<int> OptionReader::next() {
+  const int before = std::max(optind, 1);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): a command reads its arguments once, before all else
   const int value =
       ::getopt_long(static_cast<int>(argv_.size()), argv_.data(), letters_, names_, nullptr);
+  // Within a word of several letters it stays on that.
+  word_ = optind == before ? before : optind - 1;
+  // An option whose value is a word of its own stands before that.
+  if (word_ > before && optarg != nullptr && argv_[static_cast<size_t>(word_)] == optarg) --word_;
   if (value != '?' && value != ':') return value;
-  const std::string word = optind > 0 && static_cast<size_t>(optind) <= argv_.size()
-                               ? argv_[static_cast<size_t>(optind - 1)]
-                               : "";
+  const std::string word = argv_[static_cast<size_t>(word_)];
+  const std::string name =
+      word.starts_with("--") ? word : fmt::format("-{}", static_cast<char>(optopt));
   std::string what = fmt::format("unrecognized option '{}'", word);
-  if (!word.starts_with("--") && optopt != 0)
+  if (value == ':')
+    what = fmt::format("option '{}' requires an argument", name);
+  else if (!word.starts_with("--"))
     what = fmt::format("invalid option -- '{}'", static_cast<char>(optopt));
   else if (optopt != 0)
-    what = fmt::format("option '{}' is used wrongly: a value is missing, or is none to give", word);
+    what = fmt::format("option '{}' takes no argument", word.substr(0, word.find('=')));
   return std::unexpected(Error{.what = std::move(what), .asked_by = where(), .hint = "--help"});
 }
 
-std::string OptionReader::where() const {
-  int index = optind - 1;
-  // An option whose value is a word of its own stands before that.
-  if (index > 1 && optarg != nullptr && argv_[static_cast<size_t>(index)] == optarg) --index;
-  return fmt::format("argv[{}]", index);
-}
+std::string OptionReader::where() const { return fmt::format("argv[{}]", word_); }
 
 std::vector<std::string> OptionReader::rest() const {
   const auto words = argv_.subspan(static_cast<size_t>(optind));
@@ -66,12 +68,9 @@ void set_command(Spec& spec, const OptionReader& reader, const Surroundings& her
 }
 
 Result<uint32_t> parse_id(std::string_view text, std::string_view what) {
-  uint32_t id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  constexpr uint32_t kNone = 0xffffffff;
-  if (error != std::errc{} || end != text.data() + text.size() || id == kNone)
-    return fail(0, fmt::format("{}: \"{}\" is not a number from 0 to 4294967294", what, text));
-  return id;
+  constexpr uint32_t kLargest = 4294967294;  // the one above means "none" to the kernel
+  if (const auto id = parse_number<uint32_t>(text, 0, kLargest)) return *id;
+  return fail(0, fmt::format("{}: \"{}\" is not a number from 0 to {}", what, text, kLargest));
 }
 
 std::string absolute(std::string_view path, std::string_view cwd) {

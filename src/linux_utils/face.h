@@ -5,11 +5,15 @@
 
 #include <getopt.h>
 
+#include <charconv>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "isle/error.h"
@@ -67,12 +71,44 @@ class OptionReader {
   std::span<char* const> argv_;
   const char* letters_;
   const option* names_;
+  int word_ = 0;  ///< Index of the word the last option stands in.
 };
+
+/// Reads all options: `take` each, but where help or the version is asked for nothing else counts.
+/// True: go on with the command. Complaints say which word they are about.
+template <class Take>
+Result<bool> read_options(OptionReader& reader, Command& command, Take take) {
+  while (true) {
+    const Result<int> value = reader.next();
+    if (!value) return std::unexpected(value.error());
+    if (*value < 0) return true;
+    if (*value == 'h' || *value == 'V') {
+      command.show = *value == 'h' ? Command::Show::help : Command::Show::version;
+      return false;
+    }
+    if (Status status = take(*value); !status) {
+      if (status.error().asked_by.empty()) status.error().asked_by = reader.where();
+      return std::unexpected(std::move(status.error()));
+    }
+  }
+}
 
 /// The command, or where none was given a login shell, into `spec`.
 void set_command(Spec& spec, const OptionReader& reader, const Surroundings& here);
 
-/// Decimal digits, a uid or gid.
+/// The whole of `text` as a number, in decimal digits; nothing where it is none, or not in range.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text, Number smallest = 0,
+                                   Number largest = std::numeric_limits<Number>::max()) {
+  Number number{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end || number < smallest || number > largest)
+    return std::nullopt;
+  return number;
+}
+
+/// A uid or gid; the complaint calls it `what`.
 Result<uint32_t> parse_id(std::string_view text, std::string_view what);
 /// `path` as seen from `cwd`.
 std::string absolute(std::string_view path, std::string_view cwd);

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 
 #include "isle/names.h"
@@ -80,7 +79,7 @@ struct Id {
 class Parser {
  public:
   Parser(std::span<char* const> argv, const Surroundings& here)
-      : reader_(argv, "+ahVt:m::u::i::n::N:p::C::U::T::S:G:r::w::W:ecFZ", kNames), here_(here) {}
+      : reader_(argv, "+:ahVt:m::u::i::n::N:p::C::U::T::S:G:r::w::W:ecFZ", kNames), here_(here) {}
   Result<Command> parse();
 
  private:
@@ -98,6 +97,7 @@ class Parser {
   Status settle_identity();
   Status settle_rest();
   Result<Target*> need_target(std::string_view for_what, Origin from);
+  Status open_target();
   [[nodiscard]] bool joins(NamespaceType type) const { return command_.spec.find(type) != nullptr; }
   std::unexpected<Error> complain(Origin from, int code, std::string what) const {
     Error error{.code = code, .what = std::move(what), .asked_by = command_.spec.origins[from]};
@@ -125,19 +125,9 @@ class Parser {
 };
 
 Result<Command> Parser::parse() {
-  while (true) {
-    const Result<int> value = reader_.next();
-    if (!value) return std::unexpected(value.error());
-    if (*value < 0) break;
-    if (*value == 'h' || *value == 'V') {
-      command_.show = *value == 'h' ? Command::Show::help : Command::Show::version;
-      return std::move(command_);
-    }
-    if (Status status = take(*value); !status) {
-      if (status.error().asked_by.empty()) status.error().asked_by = reader_.where();
-      return std::unexpected(std::move(status.error()));
-    }
-  }
+  const auto goes_on = read_options(reader_, command_, [&](int value) { return take(value); });
+  if (!goes_on) return std::unexpected(goes_on.error());
+  if (!*goes_on) return std::move(command_);
   if (Status status = settle(); !status) return std::unexpected(std::move(status.error()));
   return std::move(command_);
 }
@@ -151,13 +141,14 @@ Status Parser::take_type(NamespaceType type) {
     return {};
   }
   if (text.starts_with(':')) {
-    NamespaceId id;
-    const auto [end, error] =
-        std::from_chars(text.data() + 1, text.data() + text.size(), id.unique);
-    if (error != std::errc{} || *end != '\0')
+    const auto unique = parse_number<uint64_t>(std::string_view(text).substr(1));
+    if (!unique)
       return fail(0, fmt::format("\"{}\" is not a namespace's 64-bit id", text.substr(1)));
-    auto found = Namespace::of_id(type, id);
+    // The number alone reopens nothing (Linux 6.18): it is looked for.
+    auto found = Namespace::of_unique_id(*unique);
     if (!found) return std::unexpected(std::move(found.error()));
+    if (found->type() != type)
+      return fail(EINVAL, fmt::format("namespace {} is {}", *unique, found->link_text()));
     command_.held.push_back(std::move(*found).release());
     wish.fd = command_.held.back().get();
   } else {
@@ -194,9 +185,9 @@ Status Parser::take(int value) {
       return {};
     }
     case 'N': {
-      const auto fd = parse_id(reader_.argument(), "descriptor");
-      if (!fd) return std::unexpected(fd.error());
-      socket_ = {static_cast<int>(*fd), from};
+      const auto fd = parse_number<int>(reader_.argument());
+      if (!fd) return fail(0, fmt::format("failed to parse descriptor '{}'", reader_.argument()));
+      socket_ = {*fd, from};
       return {};
     }
     case kUserParent:
@@ -257,6 +248,12 @@ Result<Target*> Parser::need_target(std::string_view for_what, Origin from) {
   return complain(from, 0, fmt::format("no target PID specified for {}", for_what));
 }
 
+Status Parser::open_target() {
+  Status status = target_->open();
+  if (!status) status.error().asked_by = command_.spec.origins[target_->from];
+  return status;
+}
+
 /// All types of the target that were not named: not those that are the caller's own already, which
 /// setns(2) would refuse or change nothing by.
 Status Parser::add_all() {
@@ -280,7 +277,7 @@ Status Parser::net_of_socket() {
   if (!socket_) return {};
   const Result<Target*> target = need_target("--net-socket", socket_->from);
   if (!target) return std::unexpected(target.error());
-  if (Status status = (*target)->open(); !status) return status;
+  if (Status status = open_target(); !status) return status;
   const Fd socket(
       static_cast<int>(::syscall(SYS_pidfd_getfd, (*target)->pidfd.get(), socket_->value, 0)));
   if (!socket)
@@ -309,9 +306,11 @@ Status Parser::parent_of_user() {
                            : target_ && source->fd == target_->pidfd.get()
                                ? Namespace::of_process(target_->pid, source->type)
                                : Namespace::from_fd(Fd(::fcntl(source->fd, F_DUPFD_CLOEXEC, 0)));
-  if (!from) return std::unexpected(std::move(from.error()));
-  auto owner = from->owner();
-  if (!owner) return std::unexpected(std::move(owner.error()));
+  auto owner = from ? from->owner() : Result<Namespace>(std::unexpected(from.error()));
+  if (!owner) {
+    owner.error().asked_by = spec.origins[*user_parent_];
+    return std::unexpected(std::move(owner.error()));
+  }
   std::erase_if(wishes, [](const auto& wish) { return wish.type == NamespaceType::user; });
   command_.held.push_back(std::move(*owner).release());
   wishes.push_back(
@@ -329,7 +328,7 @@ Status Parser::settle_namespaces() {
       return complain(wish.from, 0,
                       fmt::format("neither filename nor target pid supplied for ns/{}",
                                   type_info(wish.type).proc_name));
-    if (Status status = target_->open(); !status) return status;
+    if (Status status = open_target(); !status) return status;
     wish.fd = target_->pidfd.get();
     command_.spec.namespaces.push_back(wish);
   }
@@ -388,14 +387,8 @@ Status Parser::settle_identity() {
   settle_id(user_, status.st_uid, user.uid);
   settle_id(group_, status.st_gid, user.gid);
   if (user.gid) user.additional_gids = {{{}, user.gid->from}};
-  if (keep_capabilities_ && joins(NamespaceType::user)) {
-    const uint64_t all = all_capabilities();
-    command_.spec.process.capabilities = Asked<Capabilities>{.value = {.bounding = all,
-                                                                       .effective = all,
-                                                                       .permitted = all,
-                                                                       .inheritable = all,
-                                                                       .ambient = all}};
-  }
+  if (keep_capabilities_ && joins(NamespaceType::user))
+    command_.spec.process.capabilities = {in_all_sets(all_capabilities()), 0};
   return {};
 }
 

@@ -8,7 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
+
+#include "linux_utils/face.h"
 
 namespace isle::linux_utils {
 namespace {
@@ -33,16 +34,13 @@ Result<Target> Target::parse(std::string_view text) {
   Target target;
   const size_t colon = text.find(':');
   const std::string_view pid = text.substr(0, colon);
-  const auto [end, error] = std::from_chars(pid.data(), pid.data() + pid.size(), target.pid);
-  if (error != std::errc{} || end != pid.data() + pid.size() || target.pid <= 0)
-    return fail(0, fmt::format("failed to parse pid '{}'", pid));
+  const auto number = parse_number<pid_t>(pid, 1);
+  if (!number) return fail(0, fmt::format("failed to parse pid '{}'", pid));
+  target.pid = *number;
   if (colon == std::string_view::npos) return target;
-  uint64_t inode = 0;
-  const std::string_view rest = text.substr(colon + 1);
-  const auto parsed = std::from_chars(rest.data(), rest.data() + rest.size(), inode);
-  if (parsed.ec != std::errc{} || parsed.ptr != rest.data() + rest.size())
-    return fail(0, fmt::format("failed to parse pidfd inode '{}'", rest));
-  target.pidfd_inode = inode;
+  const std::string_view inode = text.substr(colon + 1);
+  target.pidfd_inode = parse_number<uint64_t>(inode);
+  if (!target.pidfd_inode) return fail(0, fmt::format("failed to parse pidfd inode '{}'", inode));
   if (Status status = target.open(); !status) return std::unexpected(std::move(status.error()));
   return target;
 }
@@ -79,7 +77,8 @@ Result<std::vector<std::string>> Target::cgroups() const {
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     if (!line.starts_with("0::")) continue;
     for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-      const std::string directory = fmt::format("{}{}", mount, line.substr(3));
+      const std::string_view path = line.substr(3);
+      const std::string directory = fmt::format("{}{}", mount, path == "/" ? "" : path);
       struct stat status{};
       if (::stat((directory + "/cgroup.procs").c_str(), &status) == 0)
         return std::vector{directory};

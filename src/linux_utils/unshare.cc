@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 
 #include "isle/host.h"
@@ -107,7 +106,7 @@ struct Mapping {
 class Parser {
  public:
   Parser(std::span<char* const> argv, const Surroundings& here)
-      : reader_(argv, "+fhVmuinpCTUrR:w:S:G:cl:", kNames), here_(here) {}
+      : reader_(argv, "+:fhVmuinpCTUrR:w:S:G:cl:", kNames), here_(here) {}
   Result<Command> parse();
 
  private:
@@ -147,19 +146,9 @@ class Parser {
 };
 
 Result<Command> Parser::parse() {
-  while (true) {
-    const Result<int> value = reader_.next();
-    if (!value) return std::unexpected(value.error());
-    if (*value < 0) break;
-    if (*value == 'h' || *value == 'V') {
-      command_.show = *value == 'h' ? Command::Show::help : Command::Show::version;
-      return std::move(command_);
-    }
-    if (Status status = take(*value); !status) {
-      if (status.error().asked_by.empty()) status.error().asked_by = reader_.where();
-      return std::unexpected(std::move(status.error()));
-    }
-  }
+  const auto goes_on = read_options(reader_, command_, [&](int value) { return take(value); });
+  if (!goes_on) return std::unexpected(goes_on.error());
+  if (!*goes_on) return std::move(command_);
   if (Status status = settle(); !status) return std::unexpected(std::move(status.error()));
   return std::move(command_);
 }
@@ -356,12 +345,13 @@ Status Parser::add_block(Mapping& mapping, Origin from) {
 
 Status Parser::add_offset(TimeOffset::Clock clock) {
   const std::string text = reader_.argument();
-  int64_t seconds = 0;
-  const char* begin = text.c_str() + (text.starts_with('+') ? 1 : 0);
-  const auto [end, error] = std::from_chars(begin, text.c_str() + text.size(), seconds);
+  const auto seconds =
+      parse_number<int64_t>(std::string_view(text).substr(text.starts_with('+') ? 1 : 0),
+                            std::numeric_limits<int64_t>::min());
   int64_t offset_ns = 0;
-  if (text.empty() || error != std::errc{} || *end != '\0' ||
-      __builtin_mul_overflow(seconds, int64_t{1'000'000'000}, &offset_ns))
+  if (seconds && __builtin_mul_overflow(*seconds, int64_t{1'000'000'000}, &offset_ns))
+    return fail(ERANGE, fmt::format("offset '{}'", text), "292 years are the most");
+  if (!seconds)
     return fail(0, fmt::format("failed to parse offset '{}': seconds are wanted", text));
   std::erase_if(command_.spec.time_offsets,
                 [&](const TimeOffset& offset) { return offset.clock == clock; });
@@ -513,14 +503,7 @@ Status Parser::settle() {
   if (directory_) process.cwd = {{absolute(directory_->value, here_.cwd), directory_->from}};
   if (spec.creates(NamespaceType::mount) && !spec.mount_propagation)
     spec.mount_propagation = {{Propagation::private_, 0}};
-  if (keep_capabilities_ && new_user) {
-    const uint64_t all = all_capabilities();
-    process.capabilities = Asked<Capabilities>{.value = {.bounding = all,
-                                                         .effective = all,
-                                                         .permitted = all,
-                                                         .inheritable = all,
-                                                         .ambient = all}};
-  }
+  if (keep_capabilities_ && new_user) process.capabilities = {in_all_sets(all_capabilities()), 0};
   for (NamespaceWish& wish : spec.namespaces)
     if (wish.type == NamespaceType::pid) wish.for_children = !command_.forks;
   command_.ignores_signals = command_.forks;

@@ -168,7 +168,9 @@ Result<Namespace> Namespace::of_id(NamespaceType type, const NamespaceId& id) {
                  .ns_type = static_cast<uint32_t>(type_info(type).clone_flag),
                  .ns_inum = static_cast<uint32_t>(id.inode)};
   const int fd = sys::open_by_handle_at(sys::kFdNsfsRoot, &handle.head, sys::OpenFlags::cloexec);
-  if (fd < 0) return fail(-fd, what);
+  if (fd < 0)
+    return fail(-fd, what,
+                fd == -ESTALE ? "no namespace of this type has that id, or has it any more" : "");
   return from_fd(Fd(fd), type);
 }
 

@@ -8,22 +8,23 @@
 namespace isle::plan {
 namespace {
 
-/// For plans only: the name under /proc/PID/ns, and the CLONE flag.
+/// For plans only: the type's name, that under /proc/PID/ns, and the CLONE flag.
 struct TypeRow {
   NamespaceType type;
+  const char* name;
   const char* file;
   sys::CloneFlags flag;
 };
 // Order of joining. Mount last of these: it takes the host's paths away.
 constexpr TypeRow kTypes[] = {
-    {NamespaceType::user, "user", sys::CloneFlags::newuser},
-    {NamespaceType::cgroup, "cgroup", sys::CloneFlags::newcgroup},
-    {NamespaceType::ipc, "ipc", sys::CloneFlags::newipc},
-    {NamespaceType::uts, "uts", sys::CloneFlags::newuts},
-    {NamespaceType::network, "net", sys::CloneFlags::newnet},
-    {NamespaceType::pid, "pid", sys::CloneFlags::newpid},
-    {NamespaceType::time, "time", sys::CloneFlags::newtime},
-    {NamespaceType::mount, "mnt", sys::CloneFlags::newns},
+    {NamespaceType::user, "user", "user", sys::CloneFlags::newuser},
+    {NamespaceType::cgroup, "cgroup", "cgroup", sys::CloneFlags::newcgroup},
+    {NamespaceType::ipc, "ipc", "ipc", sys::CloneFlags::newipc},
+    {NamespaceType::uts, "uts", "uts", sys::CloneFlags::newuts},
+    {NamespaceType::network, "network", "net", sys::CloneFlags::newnet},
+    {NamespaceType::pid, "pid", "pid", sys::CloneFlags::newpid},
+    {NamespaceType::time, "time", "time", sys::CloneFlags::newtime},
+    {NamespaceType::mount, "mount", "mnt", sys::CloneFlags::newns},
 };
 
 const TypeRow& row(NamespaceType type) {
@@ -88,7 +89,7 @@ Status Compiler::open_joins() {
       const FileFact fact = host_.file(wish.path);
       if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
         return refuse(wish.from, fact.error,
-                      fmt::format("join the {} namespace \"{}\"", row(wish.type).file, wish.path),
+                      fmt::format("join the {} namespace \"{}\"", row(wish.type).name, wish.path),
                       fact.why);
       runtime(Op::open, wish.from,
               {text(wish.path), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec), fd});
@@ -240,11 +241,11 @@ Status Compiler::keep_namespaces() {
     const FileFact fact = host_.file(wish.path);
     if (fact.kind == FileKind::directory)
       return refuse(wish.from, EISDIR,
-                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).file, wish.path),
+                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).name, wish.path),
                     "name a file; it is made where it is missing");
     if (!caller_is_privileged())
       return refuse(wish.from, EPERM,
-                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).file, wish.path),
+                    fmt::format("keep the {} namespace at \"{}\"", row(wish.type).name, wish.path),
                     "binding a namespace to a path needs CAP_SYS_ADMIN in the mount namespace");
     const bool is_new = fact.kind == FileKind::missing;
     if (is_new) runtime(Op::create_file, wish.from, {text(wish.path), kMode});

@@ -55,6 +55,39 @@ std::optional<Place> place_of(const std::string& path) {
   return Place{status.stx_mnt_id, status.stx_ino};
 }
 
+// Whoever made a user namespace has all capabilities in it and below: cap_capable().
+bool made_user_namespace_of(const std::string& process) {
+  const auto own = Namespace::of_self(NamespaceType::user);
+  auto level = Namespace::of_path(process + "/ns/user");
+  while (own && level && !(*level == *own)) {
+    auto above = level->parent();
+    const auto owner = level->owner_uid();
+    if (above && *above == *own) return owner && *owner == geteuid();
+    level = std::move(above);
+  }
+  return false;
+}
+
+// In a child that joins the mount namespace it is in: setns(2) gives it that one's root. Nothing
+// where that is not allowed.
+std::optional<bool> is_at_root_of_mount_namespace() {
+  const auto own = Namespace::of_self(NamespaceType::mount);
+  const auto here = place_of("/");
+  if (!own || !here) return std::nullopt;
+  sys::clone_args args;
+  args.exit_signal = SIGCHLD;
+  const int child = sys::clone3(&args);
+  if (child == 0) {
+    if (sys::setns(own->fd().get(), sys::CloneFlags::newns) != 0) sys::exit_group(2);
+    const auto root = place_of("/");
+    sys::exit_group(root == here ? 0 : 1);
+  }
+  int status = 0;
+  if (child < 0 || sys::wait4(child, &status, sys::WaitFlags::none) != child) return std::nullopt;
+  const int code = status >> 8 & 0xff;
+  return code == 2 ? std::nullopt : std::optional(code == 0);
+}
+
 // The number of a mount namespace that is made on `cpu` and goes away at once; 0 where that fails.
 uint64_t new_mount_namespace_on(int cpu) {
   cpu_set_t one;
@@ -143,7 +176,7 @@ Finding process_lets_look(pid_t pid, const std::string& prefix) {
                           "read, and only CAP_SYS_PTRACE may look into it",
                           who),
               "run isle as root");
-  if ((capabilities(*status, "CapPrm") & ~effective) != 0)
+  if ((capabilities(*status, "CapPrm") & ~effective) != 0 && !made_user_namespace_of(directory))
     return no(fmt::format("{} has capabilities that the caller lacks", who), "run isle as root");
   return yes();
 }
@@ -227,8 +260,13 @@ Finding not_chrooted(const std::string& prefix) {
   if (!mounts.empty() && !has_root)
     return no("this process is chrooted: its root directory is no mount", std::string(kAdvice));
   if (!prefix.empty()) return yes();
-  // Chrooted into a mount: then the first process, if it is of our mount namespace, has another
-  // root. Only root may look.
+  // Chrooted into a mount. Where we may not look ourselves, the first process, if it is of our
+  // mount namespace, has another root.
+  if (const auto at_root = is_at_root_of_mount_namespace())
+    return *at_root ? yes()
+                    : no("this process is chrooted: its root directory is not that of its mount "
+                         "namespace",
+                         std::string(kAdvice));
   const std::string mine = link_text("/proc/self/ns/mnt");
   if (mine.empty() || link_text("/proc/1/ns/mnt") != mine) return yes();
   const auto first = place_of("/proc/1/root/.");

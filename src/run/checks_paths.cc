@@ -84,6 +84,8 @@ class Walking {
         rest_.clear();
         return yes();
       }
+      if (next == "/proc/self" || (here_ == "/proc" && access("/proc/self", F_OK) != 0))
+        return no("no proc file system is mounted on /proc", "mount -t proc proc /proc");
       return no(fmt::format("{} does not exist", next));
     }
     if (!S_ISLNK(status.st_mode)) {

@@ -73,8 +73,8 @@ const Step* FailedStep::earlier(const std::function<bool(const Step&)>& is) cons
   return nullptr;
 }
 
-pid_t FailedStep::joined_process() const {
-  const plan::Step* opened = writer(step().arg[0]);
+pid_t FailedStep::joined_process(const plan::Step& setns) const {
+  const plan::Step* opened = writer(setns.arg[0]);
   if (opened == nullptr || opened->op != Op::use_fd) return 0;
   const auto info = sys::read_text(fmt::format("/proc/self/fdinfo/{}", opened->arg[0]));
   const std::string pid(info ? sys::status_field(*info, "Pid") : std::string_view{});

@@ -57,8 +57,8 @@ class FailedStep {
   [[nodiscard]] const plan::Step* writer(uint64_t number, size_t before) const;
   [[nodiscard]] const plan::Step* writer(uint64_t number) const { return writer(number, index_); }
 
-  /// (setns) The process whose pidfd the caller handed in; 0 for any other descriptor.
-  [[nodiscard]] pid_t joined_process() const;
+  /// The process whose pidfd the caller handed in for `setns`; 0 for any other descriptor.
+  [[nodiscard]] pid_t joined_process(const plan::Step& setns) const;
 
   /// The namespaces that the sandbox's first process is made with, or makes before this step.
   [[nodiscard]] NamespaceSet new_namespaces() const;

@@ -47,6 +47,8 @@ constexpr Row kRows[] = {
     {Op::make_userns, ENOSPC, namespace_limits},
     {Op::persist, kAny, keep_impossible},
 
+    {Op::write_child, ERANGE, time_offset_too_far},
+    {Op::write_file, ERANGE, time_offset_too_far},
     {Op::write_child, kAny, map_forbidden},
     {Op::write_file, kAny, map_forbidden},
     {Op::map_program, kAny, map_program_refused},

@@ -74,5 +74,6 @@ std::string nice_below(const FailedStep& failed);
 std::string cpus_not_ours(const FailedStep& failed);
 std::string capabilities_not_ours(const FailedStep& failed);
 std::string sysctl_unknown(const FailedStep& failed);
+std::string time_offset_too_far(const FailedStep& failed);
 
 }  // namespace isle::hints

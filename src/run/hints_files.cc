@@ -142,7 +142,11 @@ std::string cgroup_refused(const FailedStep& failed) {
     if (failed.error() == EINVAL || failed.error() == ERANGE)
       return fmt::format("{} does not take \"{}\"", file, failed.text(1));
   }
-  return checks::cgroup_delegated(controllers).hint();
+  if (auto finding = checks::cgroup_delegated(controllers); !finding.ok()) return finding.hint();
+  if (file == "cgroup.procs" && failed.error() == EACCES)
+    return "only who may write cgroup.procs there, and in the cgroup above both, moves a process; "
+           "run isle as root, or have systemd or root delegate that cgroup";
+  return {};
 }
 
 std::string command_missing(const FailedStep& failed) {

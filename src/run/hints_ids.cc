@@ -117,11 +117,12 @@ std::string id_not_mapped(const FailedStep& failed) {
     const char* file = user ? "uid_map" : "gid_map";
     const IdMap map = !new_user ? own_map(file) : user ? failed.uid_map() : failed.gid_map();
     if (id == ~0U || map.empty() || to_host(map, id)) return {};
-    const char* option = user ? "--map-uid" : "--map-gid";
-    return fmt::format(
-        "{} id {} is not mapped in the sandbox (the map: {}); {} {}:OUTSIDE:1, or "
-        "--map-auto for the ranges of /etc/sub{}id",
-        user ? "user" : "group", id, one_line(map), option, id, user ? 'u' : 'g');
+    const std::string finding =
+        fmt::format("{} id {} is not mapped in the {} (the map: {})", user ? "user" : "group", id,
+                    new_user ? "sandbox" : "user namespace", one_line(map));
+    if (!new_user) return finding;
+    return fmt::format("{}; {} {}:OUTSIDE:1, or --map-auto for the ranges of /etc/sub{}id", finding,
+                       user ? "--map-uid" : "--map-gid", id, user ? 'u' : 'g');
   };
   const plan::Step& step = failed.step();
   switch (failed.op()) {
@@ -150,6 +151,13 @@ std::string setgroups_forbidden(const FailedStep& failed) {
   if (denied != nullptr)
     return "where an ordinary user maps only his own group, the kernel forbids setgroups; with "
            "ranges of /etc/subgid (--map-auto) it is allowed";
+  const plan::Step* join = failed.earlier([](const plan::Step& step) {
+    return step.op == Op::setns &&
+           NamespaceSet::of_clone_flags(step.arg[1]).contains(NamespaceType::user);
+  });
+  if (const pid_t pid = join == nullptr ? 0 : failed.joined_process(*join); pid > 0)
+    if (sys::read_text(fmt::format("/proc/{}/setgroups", pid)).value_or("") == "deny\n")
+      return fmt::format("/proc/{}/setgroups says deny: no process of its user namespace may", pid);
   if (!failed.new_namespaces().contains(NamespaceType::user) && !caller_has(kCapSetgid))
     return "setting groups needs CAP_SETGID; run isle as root, or --new user";
   return {};

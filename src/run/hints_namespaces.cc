@@ -1,8 +1,10 @@
 // Why a namespace could not be made, joined or kept; why a process could not be.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <vector>
 
 #include "run/hints.h"
 #include "sys/proc_files.h"
@@ -20,13 +22,33 @@ NamespaceSet asked_for(const FailedStep& failed) {
   return NamespaceSet::of_clone_flags(failed.step().arg[0]);
 }
 
-// What a setns joins, as a path of ours: a descriptor of the caller's is open in us.
-std::string joined_path(const FailedStep& failed, const plan::Step& setns) {
+/// A namespace that a setns joins, and what people know it by.
+struct Joined {
+  Result<Namespace> space;
+  std::string name;
+};
+
+// What a setns joins: by a path, by a descriptor of the caller's (it is open in us), or those of a
+// process by its pidfd.
+std::vector<Joined> joined(const FailedStep& failed, const plan::Step& setns) {
+  std::vector<Joined> all;
   const plan::Step* opened = failed.writer(setns.arg[0]);
-  if (opened != nullptr && opened->op == Op::open) return failed.text(*opened, 0);
-  if (opened != nullptr && opened->op == Op::use_fd)
-    return fmt::format("/proc/self/fd/{}", opened->arg[0]);
-  return {};
+  if (opened == nullptr) return all;
+  const auto add = [&](const std::string& path, std::string_view name) {
+    auto space = Namespace::of_path(path);
+    all.push_back({.space = std::move(space), .name = fmt::format("\"{}\"", name)});
+    if (name.empty() && all.back().space) all.back().name = all.back().space->link_text();
+  };
+  if (opened->op == Op::open) {
+    const std::string path = failed.text(*opened, 0);
+    add(path, path);
+  } else if (const pid_t pid = failed.joined_process(setns); pid > 0) {
+    for (const NamespaceType type : NamespaceSet::of_clone_flags(setns.arg[1]))
+      add(fmt::format("/proc/{}/ns/{}", pid, type_info(type).proc_name), {});
+  } else if (opened->op == Op::use_fd) {
+    add(fmt::format("/proc/self/fd/{}", opened->arg[0]), {});
+  }
+  return all;
 }
 
 bool joins(const plan::Step& step, NamespaceType type) {
@@ -59,6 +81,16 @@ std::string namespaces_forbidden(const FailedStep& failed) {
 std::string namespace_limits(const FailedStep& failed) {
   for (const NamespaceType type : asked_for(failed))
     if (auto finding = checks::namespace_limit_left(type); !finding.ok()) return finding.hint();
+  // The kernel is sure; what is not in use by processes that can be seen is not counted here.
+  for (const NamespaceType type : asked_for(failed)) {
+    const auto limit = namespace_limit(type);
+    if (!limit) continue;
+    return fmt::format(
+        "a limit of {} namespaces is reached: user.{} is {} here, and every user namespace around "
+        "this one has its own{}",
+        to_string(type), type_info(type).limit_name, *limit,
+        type_info(type).has_parent ? "; they nest 32 deep at most" : "");
+  }
   return {};
 }
 
@@ -78,15 +110,19 @@ std::string clone3_filtered(const FailedStep&) {
 std::string dead_pid_namespace(const FailedStep& failed) {
   const plan::Step* join =
       failed.earlier([](const plan::Step& step) { return joins(step, NamespaceType::pid); });
-  const std::string path = join == nullptr ? std::string{} : joined_path(failed, *join);
-  const auto space = Namespace::of_path(path, NamespaceType::pid);
-  if (!space) return {};
+  if (join == nullptr) return {};
+  const std::vector<Joined> spaces = joined(failed, *join);
+  const auto found = std::ranges::find_if(spaces, [](const Joined& each) {
+    return each.space && each.space->type() == NamespaceType::pid;
+  });
+  if (found == spaces.end()) return {};
+  const Namespace& space = *found->space;
   sys::clone_args args;
   constexpr int kSigchld = 17;
   args.exit_signal = kSigchld;
   const int child = sys::clone3(&args);
   if (child == 0) {
-    if (sys::setns(space->fd().get(), sys::CloneFlags::newpid) != 0) sys::exit_group(1);
+    if (sys::setns(space.fd().get(), sys::CloneFlags::newpid) != 0) sys::exit_group(1);
     sys::clone_args inner;
     const int grandchild = sys::clone3(&inner);
     if (grandchild == 0) sys::exit_group(0);
@@ -95,8 +131,8 @@ std::string dead_pid_namespace(const FailedStep& failed) {
   int status = 0;
   if (child < 0 || sys::wait4(child, &status, sys::WaitFlags::none) != child) return {};
   if ((status >> 8 & 0xff) != 2) return {};
-  return fmt::format("the pid namespace \"{}\" takes no new process: its first process has ended",
-                     path);
+  return fmt::format("the pid namespace {} takes no new process: its first process has ended",
+                     found->name);
 }
 
 // Where the cgroup is gone already, only a limit that nothing can run in is a reason for sure.
@@ -115,50 +151,45 @@ std::string killed_by_memory_limit(const FailedStep& failed) {
 }
 
 std::string join_forbidden(const FailedStep& failed) {
-  const std::string path = joined_path(failed, failed.step());
-  if (const pid_t pid = failed.joined_process(); pid > 0)
+  if (const pid_t pid = failed.joined_process(failed.step()); pid > 0)
     if (auto finding = checks::process_lets_look(pid); !finding.ok()) return finding.hint();
-  const auto space = path.empty() ? Result<Namespace>(fail(0, "")) : Namespace::of_path(path);
-  if (!space) return {};
   const bool joins_user = failed.earlier([](const plan::Step& step) {
     return joins(step, NamespaceType::user);
   }) != nullptr;
+  const bool new_user = failed.new_namespaces().contains(NamespaceType::user);
   const auto own = Namespace::of_self(NamespaceType::user);
-  const auto owner = space->owner();
-  if (owner && own && *owner == *own && !caller_has(kCapSysAdmin))
-    return fmt::format(
-        "\"{}\" belongs to this user namespace; joining it needs CAP_SYS_ADMIN: run "
-        "isle as root",
-        path);
-  if (!owner && owner.error().code == EPERM)
-    return fmt::format(
-        "\"{}\" belongs to a user namespace that is not below this one; only a "
-        "process with CAP_SYS_ADMIN there can join it",
-        path);
-  if (failed.new_namespaces().contains(NamespaceType::user))
-    return "a process in a new user namespace has no rights over namespaces that exist: --share "
-           "user as root, or --join user as well";
-  if (owner && !joins_user && !caller_has(kCapSysAdmin))
-    return fmt::format(
-        "\"{}\" belongs to another user namespace; join that one, too: --join "
-        "user=...",
-        path);
+  for (const auto& [space, name] : joined(failed, failed.step())) {
+    if (!space) continue;
+    const auto owner = space->owner();
+    if (owner && own && *owner == *own && !caller_has(kCapSysAdmin))
+      return fmt::format(
+          "{} belongs to this user namespace; joining it needs CAP_SYS_ADMIN: run isle as root",
+          name);
+    if (!owner && owner.error().code == EPERM)
+      return fmt::format(
+          "{} belongs to a user namespace that is not below this one; only a process with "
+          "CAP_SYS_ADMIN there can join it",
+          name);
+    if (new_user)
+      return "a process in a new user namespace has no rights over namespaces that exist: --share "
+             "user as root, or --join user as well";
+    if (owner && !joins_user && !caller_has(kCapSysAdmin))
+      return fmt::format(
+          "{} belongs to another user namespace; join that one, too: --join user=...", name);
+  }
   return {};
 }
 
 std::string join_wrong_type(const FailedStep& failed) {
-  const std::string path = joined_path(failed, failed.step());
-  if (path.empty()) return {};
-  const auto space = Namespace::of_path(path);
-  if (!space)
-    return space.error().code == ENOTTY ? fmt::format("\"{}\" is not a namespace", path)
-                                        : std::string{};
   const NamespaceSet wanted = NamespaceSet::of_clone_flags(failed.step().arg[1]);
-  if (!wanted.contains(space->type()))
-    return fmt::format("\"{}\" is a namespace of type {}", path, to_string(space->type()));
-  const auto own = Namespace::of_self(space->type());
-  if (space->type() == NamespaceType::user && own && *own == *space)
-    return fmt::format("isle is in the user namespace \"{}\" already", path);
+  const auto own = Namespace::of_self(NamespaceType::user);
+  for (const auto& [space, name] : joined(failed, failed.step())) {
+    if (!space && space.error().code == ENOTTY) return fmt::format("{} is not a namespace", name);
+    if (!space) continue;
+    if (!wanted.contains(space->type()))
+      return fmt::format("{} is a namespace of type {}", name, to_string(space->type()));
+    if (own && *own == *space) return fmt::format("isle is in the user namespace {} already", name);
+  }
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 
 #include "isle/names.h"
 #include "run/hints.h"
@@ -105,6 +106,21 @@ std::string sysctl_unknown(const FailedStep& failed) {
                                     std::pair{"/proc/sys/kernel/domainname", NamespaceType::uts}})
     if (std::string hint = owns(start, type); !hint.empty()) return hint;
   return {};
+}
+
+// timens_for_children's clocks are to be neither before 0 nor so late that they could overflow:
+// proc_timens_set_offset() in kernel/time/namespace.c.
+std::string time_offset_too_far(const FailedStep& failed) {
+  if (!failed.text(0).ends_with("timens_offsets")) return {};
+  const auto now = [](clockid_t clock) {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return time.tv_sec;
+  };
+  return fmt::format(
+      "a clock inside would be before 0, or 146 years on: now the monotonic clock is at {} s and "
+      "boottime at {} s",
+      now(CLOCK_MONOTONIC), now(CLOCK_BOOTTIME));
 }
 
 }  // namespace isle::hints

@@ -22,6 +22,12 @@ std::string names_of(NamespaceSet set) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// "network" of "net".
+std::string_view type_called(const std::string& proc_name) {
+  const auto type = parse_namespace_type(proc_name);
+  return type ? to_string(*type) : std::string_view(proc_name);
+}
+
 // A map's lines or the whole of a one-line file, in one line.
 std::string one_line(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
@@ -42,7 +48,7 @@ std::string namespace_joined(const FailedStep& failed) {
   const bool several = types.size() > 1;
   if (opened != nullptr && opened->op == Op::open)
     return fmt::format("join the {} namespace \"{}\"", names, failed.text(*opened, 0));
-  if (const pid_t pid = failed.joined_process(); pid > 0)
+  if (const pid_t pid = failed.joined_process(failed.step()); pid > 0)
     return fmt::format("join the {} namespace{} of process {}", names, several ? "s" : "", pid);
   if (opened != nullptr && opened->op == Op::use_fd)
     return fmt::format("join the {} namespace{} of descriptor {}", names, several ? "s" : "",
@@ -151,7 +157,8 @@ std::string about_path(const FailedStep& failed) {
     case Op::remove_cgroup:
       return fmt::format("remove the cgroup \"{}\"", failed.text(0));
     case Op::persist:
-      return fmt::format("keep the {} namespace at \"{}\"", failed.text(0), failed.text(1));
+      return fmt::format("keep the {} namespace at \"{}\"", type_called(failed.text(0)),
+                         failed.text(1));
     case Op::umount:
       return fmt::format("unmount \"{}\"", failed.text(0));
     case Op::chroot:
@@ -167,7 +174,9 @@ std::string about_process(const FailedStep& failed) {
   const plan::Step& step = failed.step();
   switch (failed.op()) {
     case Op::setgroups:
-      return fmt::format("set the supplementary groups {}", fmt::join(failed.numbers(0), ","));
+      return failed.numbers(0).empty() ? "drop the supplementary groups"
+                                       : fmt::format("set the supplementary groups {}",
+                                                     fmt::join(failed.numbers(0), ","));
     case Op::setresgid:
       return fmt::format("become group {}", step.arg[0]);
     case Op::setresuid:

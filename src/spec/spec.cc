@@ -110,7 +110,7 @@ void check_inside_id(const Wish<uint32_t>& id, const Wish<IdMap>& map, const cha
             fmt::format("{} 4294967295: is no id (the kernel reads it as \"unchanged\")", name));
   } else if (map && !to_host(map->value, id->value)) {
     bad.add(id->from, fmt::format("{} {}: is not mapped in the user namespace", name, id->value),
-            fmt::format("add it with --map-{}", name));
+            fmt::format("the {} map has to have it, too", name));
   }
 }
 

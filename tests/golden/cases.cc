@@ -1,10 +1,15 @@
 #include "golden/cases.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "cli/options.h"
 #include "cli/run_request.h"
+#include "cli/unshare.h"
 #include "golden/hosts.h"
+#include "isle/namespace.h"
+#include "linux_utils/nsenter.h"
+#include "linux_utils/unshare.h"
 
 namespace isle::golden {
 namespace {
@@ -15,6 +20,10 @@ constexpr std::string_view kRoot = "5.14-root 6.18-root-v1";
 constexpr std::string_view kPlain = "6.1-plain";
 constexpr std::string_view kSubids = "6.1-subids";
 constexpr std::string_view kOldRoot = "5.14-root";
+constexpr std::string_view kUnshare = "isle unshare";
+constexpr std::string_view kEnter = "isle enter";
+constexpr std::string_view kUnshareFront = "isle-unshare";
+constexpr std::string_view kNsenterFront = "isle-nsenter";
 
 const std::vector<Case>& table() {
   static const std::vector<Case> kCases = {
@@ -167,6 +176,58 @@ const std::vector<Case>& table() {
         "-c",
         "exit 3"},
        kSubids},
+
+      // isle unshare: a command in new namespaces, in place where nobody is needed outside
+      {"unshare_user", {"-nuser", "-r", "true"}, "6.1-plain 5.14-root", kUnshare},
+      {"unshare_all", {"--new=all", "--map-root", "true"}, kEverywhere, kUnshare},
+      {"unshare_shell", {"--new=uts", "--hostname=box"}, kOldRoot, kUnshare},
+      {"unshare_nothing", {"true"}, kPlain, kUnshare},
+      {"unshare_fork", {"-nnet", "-f", "true"}, kOldRoot, kUnshare},
+      {"unshare_keep", {"-nnet", "--keep=net=/new", "true"}, kOldRoot, kUnshare},
+      {"unshare_time",
+       {"-nuser,time", "--time-offset=monotonic=5,boottime=-1.5", "true"},
+       kPlain,
+       kUnshare},
+      {"unshare_pid_proc", {"-nuser,pid,mount", "-r", "--proc", "ps"}, kPlain, kUnshare},
+      {"unshare_root_proc",
+       {"-npid,mount", "--root=/", "--proc=/proc", "--workdir=/tmp", "ps"},
+       kOldRoot,
+       kUnshare},
+      {"unshare_propagation", {"-nmount", "--propagation=slave", "true"}, kOldRoot, kUnshare},
+      {"unshare_maps",
+       {"-nuser", "--map-uid=0:1000", "--map-gid=0:1000", "--uid=0", "--gid=0", "true"},
+       kPlain,
+       kUnshare},
+      {"unshare_map_auto", {"-nuser", "--map-auto", "true"}, "6.1-plain 6.1-subids", kUnshare},
+      {"unshare_keep_capabilities", {"-nuser", "--keep-capabilities", "true"}, kPlain, kUnshare},
+      {"unshare_die_with_parent", {"-nipc", "--die-with-parent=TERM", "true"}, kOldRoot, kUnshare},
+      {"unshare_explain", {"-nipc", "--explain", "true"}, kOldRoot, kUnshare},
+
+      // isle enter
+      {"enter_all", {"TARGET", "user", "cwd"}, "6.1-plain 5.14-root", kEnter},
+      {"enter_without_user", {"TARGET"}, kOldRoot, kEnter},
+      {"enter_pid", {"TARGET", "user", "pid"}, "6.1-plain 6.18-root-v1", kEnter},
+      {"enter_one", {"TARGET", "one"}, kOldRoot, kEnter},
+
+      // The fronts
+      {"front_unshare", {"-Urmuin", "true"}, kPlain, kUnshareFront},
+      {"front_unshare_fork",
+       {"-rpfT", "--mount-proc", "--boottime", "5", "--kill-child", "true"},
+       kPlain,
+       kUnshareFront},
+      {"front_unshare_maps",
+       {"-U", "--map-users=0:1000:1", "--map-groups=0:1000:1", "--keep-caps", "true"},
+       kPlain,
+       kUnshareFront},
+      {"front_unshare_setid", {"-nR/", "-S5", "-G6", "-w/tmp", "true"}, kOldRoot, kUnshareFront},
+      {"front_nsenter",
+       {"--net=/proc/1/ns/net", "--uts=/proc/1/ns/uts", "-S0", "-G0", "-W/tmp", "true"},
+       kOldRoot,
+       kNsenterFront},
+      {"front_nsenter_user",
+       {"--user=/proc/1/ns/user", "--mount=/proc/1/ns/mnt", "--pid=/proc/1/ns/pid", "true"},
+       kPlain,
+       kNsenterFront},
   };
   return kCases;
 }
@@ -182,19 +243,89 @@ std::vector<std::string> host_names(const Case& test_case) {
   return names;
 }
 
-Result<Spec> translate(std::vector<std::string> words, const Host& host) {
-  words.insert(words.begin(), {"isle", "run"});
-  std::vector<char*> argv;
-  argv.reserve(words.size());
-  for (std::string& word : words) argv.push_back(word.data());
+namespace {
+
+Result<Spec> translate_run(std::span<char* const> argv, const cli::Caller& caller) {
   cli::RunRequest request;
   const auto next = cli::parse_options(cli::run_options(), argv, 2, &request);
   if (!next) return std::unexpected(next.error());
-  const auto command = std::span<char* const>(argv).subspan(static_cast<size_t>(*next));
-  const cli::Caller caller = caller_of(host);
+  const auto command = argv.subspan(static_cast<size_t>(*next));
   if (Status status = cli::complete(request, caller, command, *next); !status)
     return std::unexpected(status.error());
   return std::move(request.spec);
+}
+
+Result<Spec> translate_unshare(std::span<char* const> argv, const cli::Caller& caller) {
+  auto command = cli::read_unshare(argv, 2, caller);
+  if (!command) return std::unexpected(std::move(command.error()));
+  return std::move(command->spec);
+}
+
+template <auto Parse>
+Result<Spec> translate_front(std::span<char* const> argv, const cli::Caller& caller) {
+  const linux_utils::Surroundings here{
+      .uid = caller.uid, .gid = caller.gid, .environment = caller.environment, .cwd = caller.cwd};
+  auto command = Parse(argv, here);
+  if (!command) return std::unexpected(std::move(command.error()));
+  return std::move(command->spec);
+}
+
+constexpr int kPidfd = 10;
+constexpr int kRootFd = 11;
+constexpr int kCwdFd = 12;
+
+/// As complete_enter() makes it of a process whose namespaces all differ, by the numbers above; the
+/// words say what is left of that: "user" that user namespace is entered, too, "pid" that one, "cwd"
+/// its working directory, "one" only its network namespace, by a descriptor.
+Result<Spec> written_out_enter(std::span<char* const> argv, const cli::Caller&) {
+  const auto has = [&](std::string_view word) {
+    return std::ranges::any_of(argv, [&](const char* each) { return each == word; });
+  };
+  Spec spec;
+  const Origin target = spec.add_origin("argv[2]");
+  for (const NamespaceType type : NamespaceSet::all()) {
+    const bool left_out = (type == NamespaceType::user && !has("user")) ||
+                          (type == NamespaceType::pid && !has("pid")) ||
+                          (type != NamespaceType::network && has("one"));
+    if (!left_out) spec.namespaces.push_back({.type = type, .fd = kPidfd, .from = target});
+  }
+  if (!has("one")) spec.root_fd = {{kRootFd, target}};
+  if (has("cwd")) spec.cwd_fd = {{kCwdFd, spec.add_origin("argv[3] --cwd")}};
+  spec.process.user.as_is = true;
+  if (has("user")) {
+    spec.process.user.uid = spec.process.user.gid = {{0, 0}};
+    spec.process.user.additional_gids = {{{}, 0}};
+  }
+  spec.process.in_place.value = !has("pid");
+  spec.process.args = {{"sh"}, spec.add_origin("argv[4]")};
+  return spec;
+}
+
+struct Command {
+  std::string_view name;
+  Result<Spec> (*translate)(std::span<char* const> argv, const cli::Caller& caller);
+};
+constexpr Command kCommands[] = {
+    {"isle run", translate_run},
+    {"isle unshare", translate_unshare},
+    {"isle enter", written_out_enter},
+    {"isle-unshare", translate_front<linux_utils::parse_unshare>},
+    {"isle-nsenter", translate_front<linux_utils::parse_nsenter>},
+};
+
+}  // namespace
+
+Result<Spec> translate(const Case& test_case, const Host& host) {
+  std::istringstream name{std::string(test_case.command)};
+  std::vector<std::string> words;
+  for (std::string word; name >> word;) words.push_back(word);
+  words.insert(words.end(), test_case.words.begin(), test_case.words.end());
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const auto* command = std::ranges::find(kCommands, test_case.command, &Command::name);
+  return command->translate(std::span(argv).first(words.size()), caller_of(host));
 }
 
 }  // namespace isle::golden

@@ -1,4 +1,6 @@
-// The command lines whose plans are kept: each option of `isle run` at least once.
+// The command lines whose plans are kept: each option of `isle run` and `isle unshare` at least once,
+// and what the fronts of unshare(1) and nsenter(1) make in place. `isle enter` finds its target on the
+// machine it runs on: its Specs are written out.
 #pragma once
 
 #include <span>
@@ -13,10 +15,12 @@
 namespace isle::golden {
 
 struct Case {
-  std::string_view name;           ///< Of the golden file, without the host.
-  std::vector<std::string> words;  ///< What follows `isle run`.
+  std::string_view name = {};           ///< Of the golden file, without the host.
+  std::vector<std::string> words = {};  ///< What follows the command.
   /// Names of the hosts, separated by spaces.
-  std::string_view on;
+  std::string_view on = {};
+  /// "isle run", "isle unshare", "isle enter", "isle-unshare", "isle-nsenter".
+  std::string_view command = "isle run";
 };
 
 std::span<const Case> cases();
@@ -24,7 +28,7 @@ std::span<const Case> cases();
 /// "6.1-plain 6.1-subids" -> its words.
 std::vector<std::string> host_names(const Case& test_case);
 
-/// What `isle run` makes of the words, for a caller on that host.
-Result<Spec> translate(std::vector<std::string> words, const Host& host);
+/// What the case's command makes of its words, for a caller on that host.
+Result<Spec> translate(const Case& test_case, const Host& host);
 
 }  // namespace isle::golden

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "cli/commands.h"
 #include "cli/run_request.h"
 #include "golden/cases.h"
 #include "golden/hosts.h"
@@ -27,7 +28,7 @@ std::string file_name(const Case& test_case, const std::string& host) {
 }
 
 std::string command_line(const Case& test_case) {
-  std::string text = "isle run";
+  std::string text(test_case.command);
   for (const std::string& word : test_case.words)
     text += word.empty() || word.find(' ') != word.npos ? fmt::format(" '{}'", word) : " " + word;
   return text;
@@ -70,7 +71,7 @@ bool updating() {
 /// The golden file's text: the command line, the machine, the plan or the refusal.
 std::string plan_text(const Case& test_case, const MadeUpHost& on) {
   std::string text = fmt::format("# {}\n# {}\n", command_line(test_case), on.what);
-  const auto spec = translate(test_case.words, on.host);
+  const auto spec = translate(test_case, on.host);
   if (!spec) return text + "isle: " + spec.error().message() + "\n";
   const auto plan = compile(*spec, on.host);
   if (!plan) return text + "isle: " + plan.error().message() + "\n";
@@ -119,21 +120,28 @@ TEST(GoldenPlans, AllFilesAreUsed) {
   EXPECT_EQ(found, used);
 }
 
-TEST(GoldenPlans, EveryOptionHasOne) {
+void expect_every_option(std::string_view command, std::span<const cli::Option> options) {
   std::set<std::string> seen;
-  for (const Case& test_case : cases())
+  for (const Case& test_case : cases()) {
+    if (test_case.command != command) continue;
     for (const std::string& word : test_case.words) {
       if (word.starts_with("--"))
         seen.insert(word.substr(2, word.find('=') - 2));
       else if (word.size() >= 2 && word[0] == '-')
         seen.insert(std::string(1, word[1]));
     }
-  for (const cli::Option& option : cli::run_options()) {
+  }
+  for (const cli::Option& option : options) {
     if (option.name == "help") continue;  // it has no plan
     const bool has = seen.contains(std::string(option.name)) ||
                      (option.letter != 0 && seen.contains(std::string(1, option.letter)));
-    EXPECT_TRUE(has) << "no golden plan with --" << option.name;
+    EXPECT_TRUE(has) << "no golden plan with " << command << " --" << option.name;
   }
+}
+
+TEST(GoldenPlans, EveryOptionHasOne) {
+  expect_every_option("isle run", cli::run_options());
+  expect_every_option("isle unshare", cli::unshare_options());
 }
 
 TEST(GoldenPlans, EveryHostHasOne) {

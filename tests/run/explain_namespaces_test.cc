@@ -110,8 +110,9 @@ TEST_F(ExplainNamespaces, ChrootedIntoAMount) {
     });
     return inner.value + inner.error;
   });
-  EXPECT_SAYS(result.value + result.error,
-              "hint: this process is chrooted: its root directory is not that of process 1");
+  EXPECT_SAYS(
+      result.value + result.error,
+      "hint: this process is chrooted: its root directory is not that of its mount namespace");
 }
 
 void filter_out(long call, int error) {
@@ -258,7 +259,7 @@ TEST_F(ExplainNamespaces, AMountNamespaceThatCannotBeKept) {
         {"--keep", "mount=" + (dir / "kept"), "--", "true"});
     if (said.find("exit status 0") != said.npos) continue;
     ++refused;
-    EXPECT_SAYS(said, "keep the mnt namespace at", "Invalid argument (EINVAL)",
+    EXPECT_SAYS(said, "keep the mount namespace at", "Invalid argument (EINVAL)",
                 "this kernel numbers mount namespaces per cpu");
   }
   if (refused == 0) std::puts("no order of cpus is refused here");
@@ -274,7 +275,7 @@ TEST_F(ExplainNamespaces, AMountNamespaceThatCannotBeKept) {
                     test::write_file(dir / "kept", "");
                   },
                   {"--keep", "mount=" + (dir / "kept"), "--", "true"}),
-              "keep the mnt namespace at", "on a shared one", "mount --make-private");
+              "keep the mount namespace at", "on a shared one", "mount --make-private");
 }
 
 }  // namespace

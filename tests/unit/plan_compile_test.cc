@@ -114,12 +114,12 @@ const std::vector<Refusal>& refusals() {
        "map ids other than 1000: only newuidmap and newgidmap may do that for an ordinary user",
        "newuidmap is not installed; install uidmap",
        [](Spec& s, Host&, Origin from) { s.uid_mappings = {{{0, 5, 1}}, from}; }, ordinary},
-      {"JoinMissing", ENOENT, "join the net namespace \"/m\"", "/m does not exist",
+      {"JoinMissing", ENOENT, "join the network namespace \"/m\"", "/m does not exist",
        [](Spec& s, Host& h, Origin from) {
          h.files["/m"] = missing();
          s.namespaces.push_back({.type = NamespaceType::network, .path = "/m", .from = from});
        }},
-      {"KeepDirectory", EISDIR, "keep the mnt namespace at \"/d\"", "name a file",
+      {"KeepDirectory", EISDIR, "keep the mount namespace at \"/d\"", "name a file",
        [](Spec& s, Host& h, Origin from) {
          h.files["/d"] = {.kind = FileKind::directory};
          s.keep.push_back({.type = NamespaceType::mount, .path = "/d", .from = from});

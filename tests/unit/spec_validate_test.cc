@@ -199,7 +199,7 @@ TEST(Validate, AnUnmappedIdHasAHint) {
   Spec spec = all_new();
   spec.uid_mappings = {{{0, 0, 7}}, 0};
   spec.process.user.uid = {7, 0};
-  EXPECT_EQ(validate(spec).at(0).hint, "add it with --map-uid");
+  EXPECT_EQ(validate(spec).at(0).hint, "the uid map has to have it, too");
 }
 
 TEST(Spec, OriginsAreKeptOnce) {
