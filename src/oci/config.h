@@ -11,6 +11,7 @@
 #include "isle/error.h"
 #include "isle/spec.h"
 #include "oci/json_node.h"
+#include "oci/scope.h"
 #include "seccomp/profile.h"
 
 namespace isle::oci {
@@ -62,7 +63,8 @@ struct Container {
   std::string version;  ///< ociVersion
   Json annotations = Json::object();
   bool terminal = false;
-  std::string cgroup_path;  ///< Below each hierarchy's mount point, "/a/b"; empty: none made.
+  std::string cgroup_path;     ///< Below each hierarchy's mount point, "/a/b"; empty: none made.
+  std::optional<Scope> scope;  ///< In place of `cgroup_path`, until systemd was asked for that.
   std::vector<std::string> warnings;
 };
 

@@ -294,18 +294,16 @@ void read_resources(const Node& config, const Circumstances& with, Container& co
   const auto linux_node = config.get("linux");
   if (!with.use_cgroups || !linux_node) return;
   const auto path = linux_node->get("cgroupsPath");
-  if (with.systemd_cgroup) {
-    (path ? *path : *linux_node)
-        .refuse("isle-oci has no systemd cgroup driver yet",
-                "podman --cgroup-manager cgroupfs; containerd: SystemdCgroup = false");
-    return;
-  }
-  container.cgroup_path =
-      path && path->filled() ? clean_path(*path, path->text()) : "/isle-oci-" + with.id;
   Resources& wish = container.spec.resources;
-  wish.path = {.value = container.cgroup_path,
-               .from = container.spec.add_origin(path ? path->where() : linux_node->where())};
   wish.keep_cgroup = true;
+  if (with.systemd_cgroup) {  // where its cgroup is, systemd has to be asked
+    container.scope = read_scope(config, with.id, container.spec);
+  } else {
+    container.cgroup_path =
+        path && path->filled() ? clean_path(*path, path->text()) : "/isle-oci-" + with.id;
+    wish.path = {.value = container.cgroup_path,
+                 .from = container.spec.add_origin(path ? path->where() : linux_node->where())};
+  }
   if (const auto resources = linux_node->get("resources")) read_limits(*resources, container.spec);
   read_device_rules(*linux_node, container.spec);
 }

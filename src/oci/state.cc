@@ -76,6 +76,7 @@ std::string to_text(const State& state) {
                      {"hooks", state.hooks},
                      {"cgroups", state.cgroups},
                      {"cgroupPath", state.cgroup_path},
+                     {"systemdUnit", state.unit},
                      {"namespaces", state.namespaces},
                      {"startSocket", state.start_socket},
                      {"rootfs", state.rootfs},
@@ -101,6 +102,7 @@ Result<State> parse_state(std::string_view text) {
     state.hooks = json->value("hooks", false);
     state.cgroups = json->value("cgroups", std::vector<std::string>{});
     state.cgroup_path = json->value("cgroupPath", "");
+    state.unit = json->value("systemdUnit", "");
     state.namespaces = json->value("namespaces", std::vector<std::string>{});
     state.start_socket = json->value("startSocket", uint64_t{0});
     state.rootfs = json->value("rootfs", "");

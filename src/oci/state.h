@@ -34,6 +34,7 @@ struct State {
   std::vector<std::string> cgroups;
   /// What they have in common, below each hierarchy's mount point.
   std::string cgroup_path;
+  std::string unit;  ///< systemd's, that they belong to; empty: nobody's.
   /// Types of the namespaces that are not the host's, runtime-spec names.
   std::vector<std::string> namespaces;
   uint64_t start_socket = 0;  ///< Inode of the socket it waits at for its start.

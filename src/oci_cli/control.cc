@@ -11,6 +11,7 @@
 #include "isle/names.h"
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
+#include "oci_cli/unit.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -94,6 +95,7 @@ Status remove_one(const Call& call, const std::string& id) {
 Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state) {
   if (Status status = end(state); !status) return status;
   if (Status status = remove_cgroups(state); !status) return status;
+  if (Status status = stop_unit(state); !status) return status;
   oci::Hooks hooks;
   if (state.hooks) {
     const auto config = directory.read(oci::kConfigFile);

@@ -97,6 +97,7 @@ class Maker {
                          std::optional<uint64_t> signal_mask) {
     Spec& spec = prepared_.container.spec;
     const auto fail_with = [&](Error error) {
+      if (prepared_.unit) prepared_.unit->abandon();
       (void)directory.remove();
       return std::unexpected(std::move(error));
     };
@@ -109,6 +110,10 @@ class Maker {
     }
     if (Status status = load_filter(prepared_.container.seccomp, call_.root, spec); !status)
       return fail_with(status.error());
+    if (prepared_.unit) {
+      if (Status status = prepared_.unit->start(); !status) return fail_with(status.error());
+      spec.calls_back = {.value = true, .from = spec.resources.path->from};
+    }
     prepared_.host = probe_host(spec);
     oci::State state = new_state(prepared_, call_.id());
     take_hooks(prepared_.container, state, spec);
@@ -162,6 +167,8 @@ class Maker {
     const oci::Json creating = public_state(state, oci::Phase::creating);
     if (point == CallPoint::listening)
       return hand_listener_over(*prepared_.container.seccomp, listener, state.host_pid, creating);
+    if (prepared_.unit)
+      if (Status status = prepared_.unit->release(); !status) return status;
     if (Status status = move_net_devices(prepared_.container.net_devices, state.host_pid); !status)
       return status;
     // To a prestart hook the container was created, and is about to start: so it was defined.
@@ -301,11 +308,15 @@ int explain_bundle(const Call& call) {
   Spec& wish = prepared->container.spec;
   if (Status status = load_filter(prepared->container.seccomp, call.root, wish); !status)
     return call.report.fail(status.error());
+  if (prepared->unit) wish.calls_back = {.value = true, .from = wish.resources.path->from};
   prepared->host = probe_host(wish);
+  if (prepared->unit)  // systemd will have made it
+    prepared->host.files[prepared->host.cgroup.v2_mount + wish.resources.path->value] = {
+        .kind = FileKind::directory};
   take_hooks(prepared->container, new_state(*prepared, id), wish);
   const auto plan = compile(wish, prepared->host);
   if (!plan) return call.report.fail(plan.error());
-  return call.report.print(to_text(*plan));
+  return call.report.print((prepared->unit ? prepared->unit->to_text() : "") + to_text(*plan));
 }
 
 }  // namespace isle::oci_cli

@@ -8,6 +8,7 @@
 #include "isle/cgroup.h"
 #include "isle/host.h"
 #include "oci_cli/container.h"
+#include "oci_cli/unit.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -173,8 +174,11 @@ int update(const Call& call) {
   if (wanted->check_before_update)
     if (Status status = check_usage(state, wish); !status) return call.report.fail(status.error());
   wish.path = {.value = state.cgroup_path};
-  auto writes = limit_writes(wish, probe_host(wanted->spec).cgroup, wanted->spec.origins);
+  const CgroupFacts facts = probe_host(wanted->spec).cgroup;
+  auto writes = limit_writes(wish, facts, wanted->spec.origins);
   if (!writes) return call.report.fail(writes.error());
+  if (Status status = set_limits(state, oci::limit_properties(*writes, facts)); !status)
+    return call.report.fail(status.error());
   const Status applied = apply(std::move(*writes));
   return applied ? 0 : call.report.fail(applied.error());
 }

@@ -52,6 +52,11 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .environment = own_environment()});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
+  if (prepared.container.scope) {
+    auto unit = Unit::plan(prepared.container);
+    if (!unit) return std::unexpected(unit.error());
+    prepared.unit = std::move(*unit);
+  }
   // One that nobody named is not to be had where nothing is delegated.
   if (prepared.container.cgroup_path == "/isle-oci-" + id && is_ordinary_user()) {
     prepared.container.cgroup_path.clear();
@@ -76,6 +81,7 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
     state.namespaces.emplace_back(to_string(wish.type));
   if (container.cgroup_path.empty()) return state;
   state.cgroup_path = container.cgroup_path;
+  if (prepared.unit) state.unit = prepared.unit->name();
   const CgroupFacts& facts = prepared.host.cgroup;
   // Where processes are counted comes first: a hierarchy that every process is in.
   if (!facts.v2_mount.empty()) state.cgroups.push_back(facts.v2_mount + container.cgroup_path);

@@ -1,10 +1,12 @@
 // A bundle, read and ready for whatever makes a container of it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "isle/host.h"
 #include "oci/config.h"
+#include "oci_cli/unit.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -15,6 +17,7 @@ struct Prepared {
   oci::Container container;
   Host host;
   std::string bundle;
+  std::optional<Unit> unit;  ///< Where systemd makes the cgroup.
 };
 
 Result<Prepared> prepare(const Call& call, const std::string& bundle_option, const std::string& id);
