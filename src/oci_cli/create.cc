@@ -187,6 +187,11 @@ class Maker {
       return status;
     if (Status status = send_to(call_.line, "pidfd-socket", process.pidfd()); !status)
       return status;
+    constexpr const char* kReceiver = "run.oci.pidfd_receiver";
+    if (Status status =
+            send_descriptor(state.annotations.value(kReceiver, ""), process.pidfd(), kReceiver);
+        !status)
+      return status;
     return write_pid_file(call_.line.get("pid-file"), state.host_pid);
   }
 

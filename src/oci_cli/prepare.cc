@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
 #include "isle/namespace.h"
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
+#include "run/read_in_root.h"
 
 namespace isle::oci_cli {
 namespace {
@@ -23,6 +25,18 @@ Result<std::string> absolute(const std::string& path) {
   std::string whole = path.starts_with('/') ? path : std::string(working) + "/" + path;
   while (whole.ends_with("/.") || (whole.size() > 1 && whole.ends_with('/'))) whole.pop_back();
   return whole;
+}
+
+/// Without a mode of its own a tmpfs has that of the directory it covers.
+void take_modes(Spec& spec) {
+  for (FsOperation& operation : spec.mounts) {
+    auto* fs = std::get_if<FileSystem>(&operation.what);
+    if (fs == nullptr || fs->type != "tmpfs" || !spec.root ||
+        std::ranges::any_of(fs->options, [](const auto& option) { return option.first == "mode"; }))
+      continue;
+    if (const auto mode = directory_mode_in_root(spec.root->path, operation.destination))
+      fs->options.emplace_back("mode", fmt::format("{:o}", *mode));
+  }
 }
 
 }  // namespace
@@ -62,6 +76,7 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
     prepared.container.cgroup_path.clear();
     prepared.container.spec.resources = {};
   }
+  take_modes(prepared.container.spec);
   for (const std::string& warning : prepared.container.warnings) call.report.warn(warning);
   return prepared;
 }

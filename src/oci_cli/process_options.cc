@@ -155,11 +155,13 @@ Status send_with_fd(const std::string& socket_path, std::string_view text, Borro
 
 }  // namespace
 
+Status send_descriptor(const std::string& path, BorrowedFd descriptor, std::string_view what) {
+  if (path.empty() || !descriptor) return {};
+  return send_with_fd(path, std::string_view("/dev/ptmx\0", sizeof "/dev/ptmx"), descriptor, what);
+}
+
 Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor) {
-  const std::string socket_path = line.get(flag);
-  if (socket_path.empty() || !descriptor) return {};
-  return send_with_fd(socket_path, std::string_view("/dev/ptmx\0", sizeof "/dev/ptmx"), descriptor,
-                      fmt::format("--{}", flag));
+  return send_descriptor(line.get(flag), descriptor, fmt::format("--{}", flag));
 }
 
 Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec) {

@@ -76,6 +76,8 @@ void give_standard_descriptors(const Spec& spec, const IdMap& uids);
 void complete_environment(Spec& spec, const std::string& root);
 /// --console-socket, --pidfd-socket: hands a descriptor over, where the flag is given and there is one.
 Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descriptor);
+/// The same to the socket at `path`, where that is not empty.
+Status send_descriptor(const std::string& path, BorrowedFd descriptor, std::string_view what);
 Status write_pid_file(const std::string& path, pid_t pid);
 /// The filter's program into `spec`, from the cache below `root` where it is there.
 Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec);

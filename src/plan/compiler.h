@@ -118,7 +118,7 @@ class Compiler {
   Status apply(const FsOperation& op, const Mask& mask);
   void attach(Register mount, Register dir, std::string_view path, bool directory, Origin from,
               bool no_follow = false);
-  void shared_bind(size_t index, const Bind& bind);
+  void bind_by_runtime(size_t index, const Bind& bind);
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
                            uint64_t attributes, Origin from);

@@ -149,22 +149,33 @@ void Compiler::init_gets_ids() {
     write_proc(spec_.allow_setgroups->from, "self/setgroups", "allow");
 }
 
-/// Where maps were asked for, what is made for the sandbox belongs to its root, if it has one; else
-/// to the caller's own id, whether or not there are others around it.
+/// Where maps were asked for, what is made for the sandbox belongs to its root, if it has one, or
+/// to the user asked for: an id that is not mapped can make nothing (EOVERFLOW). Else to the caller's
+/// own id, whether or not there are others around it.
 uint32_t Compiler::set_up_uid() const {
-  const bool as_root = new_user() && spec_.uid_mappings && to_host(ids_.uid_map, 0);
-  return as_root && !spec_.process.user.as_is ? 0 : inside_uid();
+  const User& user = spec_.process.user;
+  if (!new_user() || !spec_.uid_mappings || user.as_is) return inside_uid();
+  if (to_host(ids_.uid_map, 0)) return 0;
+  return user.uid && to_host(ids_.uid_map, user.uid->value) ? user.uid->value : inside_uid();
 }
 uint32_t Compiler::set_up_gid() const {
-  const bool as_root = new_user() && spec_.gid_mappings && to_host(ids_.gid_map, 0);
-  return as_root && !spec_.process.user.as_is ? 0 : inside_gid();
+  const User& user = spec_.process.user;
+  if (!new_user() || !spec_.gid_mappings || user.as_is) return inside_gid();
+  if (to_host(ids_.gid_map, 0)) return 0;
+  return user.gid && to_host(ids_.gid_map, user.gid->value) ? user.gid->value : inside_gid();
 }
 
 /// With other ids it is root's in /proc, and no longer dies with its parent (kernel:
 /// commit_creds()).
 void Compiler::init_takes_set_up_ids() {
-  if (set_up_gid() != inside_gid()) init(Op::setresgid, ids_.gid_from, {0});
-  if (set_up_uid() != inside_uid()) init(Op::setresuid, ids_.uid_from, {0});
+  const NamespaceWish* userns = spec_.find(NamespaceType::user);
+  if (userns != nullptr && userns->joins() && spec_.root && !spec_.process.user.as_is) {
+    // Its maps are not known; where it has no root there is nothing better to be.
+    init(Op::setresgid, userns->from, {0}).pass_over = EINVAL;
+    init(Op::setresuid, userns->from, {0}).pass_over = EINVAL;
+  }
+  if (set_up_gid() != inside_gid()) init(Op::setresgid, ids_.gid_from, {set_up_gid()});
+  if (set_up_uid() != inside_uid()) init(Op::setresuid, ids_.uid_from, {set_up_uid()});
   if (set_up_gid() != inside_gid() || set_up_uid() != inside_uid()) dies_with_parent(Actor::init);
 }
 

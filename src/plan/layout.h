@@ -150,7 +150,7 @@ enum class Kind : uint8_t {
 inline constexpr int kArgs = 7;
 inline constexpr int kMostNamespaces = 8;
 inline constexpr uint64_t kNoRegister = 0xff;
-inline constexpr int kRegisters = 64;
+inline constexpr int kRegisters = 192;
 inline constexpr uint16_t kNoStep = 0xffff;
 
 /// A step applies ...

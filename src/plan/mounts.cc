@@ -105,7 +105,7 @@ Status Compiler::idmapped_binds() {
     const auto* bind = std::get_if<Bind>(&op.what);
     if (bind == nullptr) continue;
     if (bind->uid_mappings.empty() && bind->gid_mappings.empty()) {
-      shared_bind(i, *bind);
+      bind_by_runtime(i, *bind);
       continue;
     }
     const std::string what = fmt::format("idmapped mount on \"{}\"", op.destination);
@@ -136,16 +136,26 @@ Status Compiler::idmapped_binds() {
 }
 
 /// Only what is taken from the host's own mount namespace stays a peer of the host's mount, so that
-/// what is mounted inside shows there.
-void Compiler::shared_bind(size_t index, const Bind& bind) {
+/// what is mounted inside shows there. And the way to what a privileged caller may bind may be closed to
+/// those in a new user namespace.
+void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   const FsOperation& op = spec_.mounts[index];
   const FileFact fact =
       host_.file(bind.source_fd >= 0 ? fmt::format("fd:{}", bind.source_fd) : bind.source);
-  if (bind.propagation != Propagation::shared || !caller_is_privileged() ||
-      fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
+  const bool is_peer = bind.propagation == Propagation::shared;
+  // As the caller's own id, which is the owner's more often than not, init gets there itself.
+  const bool is_far = new_user() && to_host(ids_.uid_map, set_up_uid()) != host_.uid &&
+                      bind.source_fd < 0 && !bind.copy_link && spec_.root &&
+                      !spec_.process.in_place.value;
+  if ((!is_peer && !is_far) || !caller_is_privileged() || fact.kind == FileKind::missing ||
+      fact.kind == FileKind::no_access)
     return;
   const Register tree = b_.take();
   bind_source(op, bind, tree, Actor::runtime);
+  if (!is_peer)
+    runtime(Op::mount_setattr, op.from,
+            {tree, 0, bind.recursive ? kWholeTree : kEmptyPath, 0, 0,
+             sys::bits(sys::MountFlags::slave), kNone});
   runtime_binds_.emplace_back(index, tree);
 }
 
@@ -265,8 +275,8 @@ Status Compiler::apply(const FsOperation& op, const Dev&) {
   const uint64_t noexec = sys::bits(sys::MountAttr::noexec);
   // A device node made in a file system that a user namespace owns is dead (SB_I_NODEV): the
   // host's are bound, found in a directory that was opened before anything covers it.
-  const bool can_make =
-      !new_user() && host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
+  const bool can_make = spec_.find(NamespaceType::user) == nullptr &&
+                        host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
   Register host_dev = kNone;
   if (!can_make) {
     host_dev = b_.take();
@@ -374,8 +384,8 @@ Status Compiler::apply(const FsOperation& op, const WriteFile& write) {
 Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
   constexpr mode_t kType = 0170000;
   constexpr mode_t kFifo = 0010000;
-  const bool may_make =
-      !new_user() && host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
+  const bool may_make = spec_.find(NamespaceType::user) == nullptr &&
+                        host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
   if ((make.mode & kType) != kFifo && !may_make) {
     const FileFact fact = host_.file(op.destination);
     if ((fact.kind != FileKind::character_device && fact.kind != FileKind::block_device) ||

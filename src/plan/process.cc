@@ -108,6 +108,12 @@ void Compiler::terminal(Actor actor) {
   b_.add(actor, Op::open_console, from,
          {pts, text(pts == kNone ? "/dev/ptmx" : "ptmx"), size.rows, size.columns, master, slave});
   b_.add(actor, Op::send_fd, from, {master});
+  const Wish<uint32_t>& uid = spec_.process.user.uid;
+  const NamespaceWish* userns = spec_.find(NamespaceType::user);
+  if (uid && (uid->value != set_up_uid() || (userns != nullptr && userns->joins()))) {
+    constexpr uint32_t kAsIs = UINT32_MAX;
+    b_.add(actor, Op::chown, uid->from, {slave, uid->value, kAsIs});
+  }
   constexpr uint64_t kStandardDescriptors = 3;
   for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) b_.add(actor, Op::dup2, from, {slave, fd});
   if (spec_.process.console_path && root_ != kNone) {

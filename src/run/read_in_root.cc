@@ -18,7 +18,23 @@ std::unexpected<Error> cannot_read(long result, const std::string& root, const s
               "read \"" + root + (root.ends_with('/') ? "" : "/") + path + '"');
 }
 
+Fd open_root(const std::string& root) {
+  return Fd(sys::openat(sys::kAtFdcwd, root.c_str(),
+                        OpenFlags::path | OpenFlags::directory | OpenFlags::cloexec));
+}
+
 }  // namespace
+
+std::optional<mode_t> directory_mode_in_root(const std::string& root, const std::string& path) {
+  const Fd root_fd = open_root(root);
+  if (!root_fd) return std::nullopt;
+  const Fd fd(path::open_in(root_fd.get(), path.c_str(),
+                            OpenFlags::path | OpenFlags::directory | OpenFlags::cloexec));
+  sys::statx_t status;
+  if (!fd || sys::statx(fd.get(), "", sys::AtFlags::empty_path, sys::StatxMask::mode, &status) < 0)
+    return std::nullopt;
+  return status.stx_mode & ~static_cast<mode_t>(sys::kModeTypeMask);
+}
 
 Result<std::string> read_in_root(const std::string& root, const std::string& path,
                                  size_t most_bytes) {

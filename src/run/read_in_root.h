@@ -1,7 +1,10 @@
 // A file of a root that is not trusted, as text; by src/path, like all that happens inside a root.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "isle/error.h"
@@ -13,5 +16,9 @@ namespace isle {
 /// `most_bytes`.
 [[nodiscard]] Result<std::string> read_in_root(const std::string& root, const std::string& path,
                                                size_t most_bytes);
+
+/// The permission bits of the directory `path` there; nothing where there is none.
+[[nodiscard]] std::optional<mode_t> directory_mode_in_root(const std::string& root,
+                                                           const std::string& path);
 
 }  // namespace isle

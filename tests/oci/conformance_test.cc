@@ -32,6 +32,22 @@ class OciConformance : public testing::Test {
     ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   }
+  /// A user namespace with `size` ids from `inside` on, and a root that belongs to the first of them.
+  void map_ids(uint32_t inside, uint32_t size) {
+    constexpr uint32_t kOutside = 100000;
+    bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
+    for (const char* key : {"uidMappings", "gidMappings"})
+      bundle_->config["linux"][key] = {
+          {{"containerID", inside}, {"hostID", kOutside}, {"size", size}}};
+    for (Json& mount : bundle_->config["mounts"])
+      if (mount["type"] == "devpts")
+        std::erase(mount["options"].get_ref<Json::array_t&>(), Json("gid=5"));
+    ASSERT_EQ(::chown(bundle_->rootfs("").c_str(), kOutside, kOutside), 0);
+    for (const auto& entry : std::filesystem::directory_iterator(bundle_->rootfs("")))
+      ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
+    for (const std::string& path : {std::string(bundle_->dir().path()), bundle_->dir() / "bundle"})
+      ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  }
   std::optional<Bundle> bundle_;
 };
 
@@ -259,6 +275,63 @@ TEST_F(OciConformance, WordsForWhatIsRefused) {
   std::filesystem::remove(bundle_->rootfs("/proc"));
   std::filesystem::create_symlink("/elsewhere", bundle_->rootfs("/proc"));
   EXPECT_NE(words(Json::object()).find("must be mounted on ordinary directory"), std::string::npos);
+}
+
+// Set up by who has no id there: where uid 0 is not mapped nothing could be made.
+TEST_F(OciConformance, UserNamespaceWithoutARoot) {
+  map_ids(1000, 1);
+  bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
+  keep_running();
+  EXPECT_EQ(bundle_->oci({"exec", "c", "id"}).out, "uid=1000 gid=1000\n");
+}
+
+TEST_F(OciConformance, NamespacesOfAnotherContainer) {
+  map_ids(0, 100);
+  bundle_->config["linux"]["namespaces"].push_back({{"type", "time"}});
+  bundle_->config["linux"]["timeOffsets"] = {{"monotonic", {{"secs", 7881}, {"nanosecs", 27}}}};
+  keep_running();
+  const pid_t pid = Json::parse(bundle_->oci({"state", "c"}).out)["pid"];
+  for (Json& entry : bundle_->config["linux"]["namespaces"]) {
+    const std::string type = entry["type"];
+    const std::string file = type == "network" ? "net" : type;
+    if (type != "mount") entry["path"] = "/proc/" + std::to_string(pid) + "/ns/" + file;
+  }
+  for (const char* key : {"uidMappings", "gidMappings", "timeOffsets"})
+    bundle_->config["linux"].erase(key);
+  bundle_->set_command({"sh", "-c",
+                        "cut -c 1-33 /proc/self/uid_map; grep monotonic /proc/self/timens_offsets; "
+                        "id -u; ls /proc/1/exe"});
+  const auto result = bundle_->oci({"run", "d"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_NE(result.out.find("100000        100"), std::string::npos) << result;
+  EXPECT_NE(result.out.find("7881        27\n0\n"), std::string::npos) << result;
+}
+
+TEST_F(OciConformance, BindOfWhatOnlyTheHostsRootMayReach) {
+  map_ids(0, 65536);
+  std::filesystem::create_directories(bundle_->dir() / "closed/in");
+  write_file(bundle_->dir() / "closed/in/file", "reached\n");
+  ASSERT_EQ(::chmod((bundle_->dir() / "closed").c_str(), 0700), 0);
+  bundle_->config["mounts"].push_back({{"source", bundle_->dir() / "closed/in"},
+                                       {"destination", "/mnt/a"},
+                                       {"options", {"rbind", "ro"}}});
+  EXPECT_EQ(run_shell("cat /mnt/a/file").out, "reached\n");
+}
+
+TEST_F(OciConformance, TerminalIsItsUsers) {
+  bundle_->config["process"]["terminal"] = true;
+  bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 100}};
+  bundle_->set_command({"sh", "-c", "stat -c %u:%g /dev/pts/0"});
+  EXPECT_EQ(bundle_->oci({"run", "c"}, {.pty = true}).out, "1000:5\r\n");
+}
+
+TEST_F(OciConformance, TmpfsHasTheModeOfWhatItCovers) {
+  ASSERT_EQ(::chmod(bundle_->rootfs("/tmp").c_str(), 07712), 0);
+  bundle_->config["mounts"].push_back(
+      {{"destination", "/tmp"}, {"type", "tmpfs"}, {"source", "t"}});
+  EXPECT_EQ(run_shell("stat -c %a /tmp").out, "7712\n");
+  bundle_->config["mounts"].back()["options"] = {"mode=0410"};
+  EXPECT_EQ(run_shell("stat -c %a /tmp").out, "410\n");
 }
 
 TEST_F(OciConformance, UnknownCapabilityIsLeftOut) {

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "isle/plan.h"
+#include "plan/layout.h"
 
 namespace isle {
 namespace {
@@ -262,7 +263,7 @@ TEST(Compile, RefusesWhatValidateDoes) {
 
 TEST(Compile, TooManyDescriptorsAtOnce) {
   Spec spec = sandbox();
-  for (int i = 0; i < 70; ++i)
+  for (int i = 0; i < plan::kRegisters; ++i)
     spec.mounts.push_back(operation(Bind{.source = "/a", .uid_mappings = {{0, 0, 1}}}));
   EXPECT_EQ(compile(spec, root()).error().code, ENFILE);
 }
