@@ -74,6 +74,7 @@ constexpr Flag kFlags[] = {
     {"status-fd", 0, true, ""},
     {"manage-cgroups-mode", 0, true, ""},
     {"empty-ns", 0, true, ""},
+    {"network-lock", 0, true, ""},
     {"lsm-profile", 0, true, ""},
     {"lsm-mount-context", 0, true, ""},
     {"resources", 'r', true, "update"},

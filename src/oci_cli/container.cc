@@ -165,6 +165,12 @@ std::vector<pid_t> processes(const oci::State& state) {
   return pids;
 }
 
+std::string freezer(const oci::State& state) {
+  for (const char* file : {"freezer.state", "cgroup.freeze"})
+    if (const std::string* directory = cgroup_with(state, file)) return *directory;
+  return {};
+}
+
 Status freeze(const oci::State& state, bool frozen) {
   const auto write = [](const std::string& path, const char* text) -> Status {
     const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

@@ -27,6 +27,8 @@ oci::Phase phase(const oci::State& state);
 /// All its processes: of its cgroups; without any, those in its first process's pid namespace.
 std::vector<pid_t> processes(const oci::State& state);
 
+/// Its cgroup where there is a freezer; "" where it has none of its own.
+std::string freezer(const oci::State& state);
 Status freeze(const oci::State& state, bool frozen);
 
 /// SIGKILL to all of it, and waits until its first process has ended.

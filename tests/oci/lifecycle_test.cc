@@ -113,14 +113,6 @@ TEST_F(Oci, ExecIntoACgroupBelow) {
   }
 }
 
-TEST_F(Oci, CheckpointIsRefusedAndItsFlagsAreKnown) {
-  EXPECT_TRUE(bundle_->oci({"checkpoint", "--help"}).ok());
-  const auto flag = bundle_->oci({"restore", "--lsm-mount-context"});
-  EXPECT_NE(flag.err.find("flag needs an argument"), std::string::npos) << flag;
-  const auto refused = bundle_->oci({"checkpoint", "--image-path", "/x", "--tcp-established", "c"});
-  EXPECT_NE(refused.err.find("criu"), std::string::npos) << refused;
-}
-
 TEST_F(Oci, PauseAndResume) {
   bundle_->set_command({"sleep", "1000"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
