@@ -195,9 +195,10 @@ Status freeze(const oci::State& state, bool frozen) {
 
 Status end(const oci::State& state) {
   const Fd init = open_process(state);
+  const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
+  if (!init && own_pids) return {};  // the others ended with it
   if (init) send_signal(init.get(), SIGKILL);
   if (is_frozen(state)) (void)freeze(state, false);
-  const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
   if (!own_pids && !state.cgroups.empty())
     for (const pid_t pid : processes(state)) ::kill(pid, SIGKILL);
   if (!init) return {};
@@ -211,6 +212,7 @@ Status end(const oci::State& state) {
 Status remove_cgroups(const oci::State& state) {
   constexpr int kTries = 200;
   for (const std::string& cgroup : state.cgroups) {
+    if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) continue;
     if (const auto members = members_of(cgroup); std::ranges::find(members, 0) != members.end())
       return fail(EBUSY, fmt::format("remove cgroup \"{}\"", cgroup),
                   "it has processes that cannot be seen from this pid namespace; delete the "

@@ -127,9 +127,11 @@ class Maker {
     give_standard_descriptors(spec, {});
     if (call_.line.has("debug")) call_.report.debug(to_text(*plan));
     state.start_socket = inode_of(socket.get());
-    for (const auto& [file, bytes] :
-         {std::pair{oci::kConfigFile, prepared_.config}, {oci::kPlanFile, bytes_of(*plan)}})
-      if (Status status = directory.write(file, bytes); !status) return fail_with(status.error());
+    if (Status status = directory.write(oci::kConfigFile, prepared_.config); !status)
+      return fail_with(status.error());
+    if (waits)  // for start
+      if (Status status = directory.write(oci::kPlanFile, bytes_of(*plan)); !status)
+        return fail_with(status.error());
     if (Status status = directory.save(state); !status) return fail_with(status.error());
     LaunchOptions options;
     options.signal_mask = signal_mask;

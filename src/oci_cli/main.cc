@@ -1,6 +1,7 @@
 // `isle-oci`: finds the verb and hands over.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -69,5 +70,9 @@ int dispatch(std::span<char* const> argv) {
 }  // namespace isle::oci_cli
 
 int main(int argc, char** argv) {
+  // The heap grows once and is not given back before the end.
+  constexpr int kHeapBytes = 256 * 1024;
+  ::mallopt(M_TOP_PAD, kHeapBytes);
+  ::mallopt(M_TRIM_THRESHOLD, 64 * kHeapBytes);
   return isle::oci_cli::dispatch({argv, static_cast<size_t>(argc)});
 }

@@ -97,7 +97,13 @@ class Writes {
     };
     rule(false, "a", wish_.devices.front().from);
     const auto number = [](int64_t n) { return n < 0 ? std::string("*") : std::to_string(n); };
-    for (const DeviceRule& device : wish_.devices)
+    const auto denies_all = [](const DeviceRule& device) {
+      return !device.allow && device.type == 'a' && device.major < 0 && device.minor < 0 &&
+             (device.access.empty() || device.access.size() == 3);
+    };
+    // What denies everything once more, as engines' lists begin.
+    const auto first = std::ranges::find_if_not(wish_.devices, denies_all);
+    for (const DeviceRule& device : std::ranges::subrange(first, wish_.devices.end()))
       rule(device.allow,
            fmt::format("{} {}:{} {}", device.type, number(device.major), number(device.minor),
                        device.access.empty() ? "rwm" : device.access),

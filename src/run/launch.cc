@@ -47,6 +47,13 @@ bool plan_has(const Plan& plan, plan::Op op, plan::Actor actor) {
                      [&](const plan::Step& step) { return step.op == op && step.actor == actor; });
 }
 
+bool undoes_at_end(const Plan& plan) {
+  const plan::View view(plan);
+  return std::any_of(view.steps().begin(), view.steps().end(), [](const plan::Step& step) {
+    return step.actor == plan::Actor::undo && (step.flags & plan::kOnFailureOnly) == 0;
+  });
+}
+
 sys::CloneFlags clone_flags(const Plan& plan) {
   const plan::View view(plan);
   return sys::CloneFlags{view.steps()[view.header()->clone_step].arg[0]};
@@ -331,6 +338,8 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   if (state.guard_pipe) {  // with a read end of our own open, so that a dead guard is no SIGPIPE
     constexpr char kStarted = 1;
     sys::write(state.guard_pipe.get(), &kStarted, 1);
+    // With nothing to undo at the end it may go now: who waits then does not wait for it too.
+    if (!undoes_at_end(plan)) state.guard_pipe.reset();
   }
   return process;
 }

@@ -166,8 +166,16 @@ bool mounts_cgroups(const Spec& spec) {
 }
 
 void look_up_cgroup(const std::string& path, Host& host) {
+  // That it is missing is as it should be, and no reason is asked for.
   const auto look = [&](const std::string& mount) {
-    if (!mount.empty()) host.files.try_emplace(mount + path, look_at(mount + path));
+    sys::statx_t status;
+    const std::string directory = mount + path;
+    if (mount.empty()) return;
+    const int result = sys::statx(sys::kAtFdcwd, directory.c_str(), sys::AtFlags::none,
+                                  sys::StatxMask::type, &status);
+    host.files.try_emplace(directory, result == 0
+                                          ? fact_of(status)
+                                          : FileFact{.kind = FileKind::missing, .error = -result});
   };
   for (const CgroupHierarchy& hierarchy : host.cgroup.v1_hierarchies) {
     look(hierarchy.mount);
