@@ -19,18 +19,21 @@ __all__ = [
     "Bind",
     "Capabilities",
     "ConsoleSize",
+    "ControllerValue",
     "CoverProc",
     "Dev",
+    "DeviceRule",
     "FileSystem",
     "FsOperation",
+    "Hook",
     "IdMapping",
     "KeepWish",
     "MakeDevice",
     "MakeDirectory",
     "MakeFile",
-    "WriteFile",
     "MakeSymlink",
     "Mask",
+    "MemoryPolicy",
     "MountAttributes",
     "NamespaceWish",
     "Overlay",
@@ -45,6 +48,7 @@ __all__ = [
     "TimeOffset",
     "UnifiedValue",
     "User",
+    "WriteFile",
     "sandbox",
 ]
 
@@ -56,11 +60,15 @@ StrPath = Union[str, bytes, "os.PathLike[str]"]
 
 @dataclass
 class NamespaceWish:
-    """A new namespace, or one to join by path or descriptor (of a namespace, or a pidfd for its process's)."""
+    """A new namespace, or one to join by path or descriptor (of a namespace, or a pidfd for its process's).
+
+    `for_children`: only the command's children are born in a new pid namespace.
+    """
 
     type: str
     path: Optional[StrPath] = None
     fd: Any = None
+    for_children: bool = False
 
 
 @dataclass
@@ -106,7 +114,10 @@ Attributes = Union[MountAttributes, str, int]
 
 @dataclass
 class Bind:
-    """A part of the caller's file system."""
+    """A part of the caller's file system.
+
+    A source whose last name is a symbolic link: with `no_follow` that link is bound, with `copy_link` one like it made.
+    """
 
     source: StrPath = ""
     source_fd: Any = None
@@ -118,17 +129,24 @@ class Bind:
     gid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()
     idmap_recursive: bool = False
     detached: bool = False
+    no_follow: bool = False
+    copy_link: bool = False
 
 
 @dataclass
 class FileSystem:
-    """A new file system: tmpfs, proc, sysfs, mqueue ..."""
+    """A new file system: tmpfs, proc, sysfs, mqueue ...
+
+    `refuse_links`: not where the destination is a symbolic link. `copy_up`: filled with a copy of what stands there.
+    """
 
     type: str
     source: StrPath = ""
     options: Mapping[str, str] = field(default_factory=dict)
     attributes: Optional[Attributes] = None
     propagation: str = "unchanged"
+    refuse_links: bool = False
+    copy_up: bool = False
 
 
 @dataclass
@@ -213,6 +231,7 @@ class FsOperation:
     destination: StrPath
     what: Operation
     optional: bool = False
+    no_follow: bool = False
 
 
 @dataclass
@@ -272,12 +291,36 @@ class Scheduler:
 
 
 @dataclass
+class MemoryPolicy:
+    """set_mempolicy(2): MPOL_*, and numbers of 64 bits with a bit a node."""
+
+    mode: int = 0
+    nodes: Sequence[int] = ()
+
+
+@dataclass
+class Hook:
+    """A program that is run while the sandbox is made, which fails with it.
+
+    Its standard input holds `input_before`, the first process's pid, and `input_after`.
+    """
+
+    path: StrPath
+    args: Sequence[StrPath] = ()
+    env: Union[Mapping[str, str], Sequence[str]] = ()
+    timeout_s: int = 0
+    input_before: str = ""
+    input_after: str = ""
+
+
+@dataclass
 class User:
-    """Ids as seen inside."""
+    """Ids as seen inside. `as_is`: what is not asked for stays the caller's, mapped or not, its groups too."""
 
     uid: Optional[int] = None
     gid: Optional[int] = None
     additional_gids: Optional[Sequence[int]] = None
+    as_is: bool = False
 
 
 @dataclass
@@ -291,6 +334,7 @@ class ProcessWish:
     """What runs, and as what."""
 
     args: Sequence[StrPath] = ()
+    program: Optional[StrPath] = None
     env: Union[Mapping[str, str], Sequence[str], None] = None
     cwd: Optional[StrPath] = None
     user: User = field(default_factory=User)
@@ -301,18 +345,24 @@ class ProcessWish:
     oom_score_adj: Optional[int] = None
     nice: Optional[int] = None
     cpus_allowed: Optional[Sequence[int]] = None
+    initial_cpus_allowed: Optional[Sequence[int]] = None
+    memory_policy: Optional[MemoryPolicy] = None
     scheduler: Optional[Scheduler] = None
     io_priority: Optional[int] = None
     personality: Optional[int] = None
     apparmor_profile: Optional[str] = None
     selinux_label: Optional[str] = None
     seccomp: Optional[Seccomp] = None
+    session_keyring: Optional[str] = None
     terminal: Optional[bool] = None
     console_size: Optional[ConsoleSize] = None
+    console_path: Optional[StrPath] = None
     new_session: Optional[bool] = None
     die_with_parent: Optional[bool] = None
+    death_signal: int = 9
     init: Optional[bool] = None
     pass_fds: Optional[Sequence[Any]] = None
+    pass_all_fds: bool = False
 
 
 # Limits ------------------------------------------------------------------------------------------------------------
@@ -327,8 +377,35 @@ class UnifiedValue:
 
 
 @dataclass
+class ControllerValue:
+    """A value for a file of a controller, which is another one on cgroup v1 and on v2."""
+
+    controller: str
+    v1_file: str = ""
+    v2_file: str = ""
+    v1_value: str = ""
+    v2_value: str = ""
+    optional: bool = False
+
+
+@dataclass
+class DeviceRule:
+    """Of device nodes: `type` "c", "b" or "a", -1 for every number, some of "rwm". A later one goes before an earlier."""
+
+    allow: bool = False
+    type: str = "a"
+    major: int = -1
+    minor: int = -1
+    access: str = ""
+
+
+@dataclass
 class Resources:
+    """A cgroup by `cgroup_name` below the one isle may use, or by `path` below each hierarchy; limits in it."""
+
     cgroup_name: Optional[str] = None
+    path: Optional[str] = None
+    keep_cgroup: bool = False
     memory_limit_bytes: Optional[int] = None
     memory_swap_bytes: Optional[int] = None
     cpu_quota_us: Optional[int] = None
@@ -336,6 +413,8 @@ class Resources:
     cpu_shares: Optional[int] = None
     pids_limit: Optional[int] = None
     unified: Sequence[UnifiedValue] = ()
+    controller_values: Sequence[ControllerValue] = ()
+    devices: Sequence[DeviceRule] = ()
     join: Sequence[StrPath] = ()
 
 
@@ -352,11 +431,15 @@ class Spec:
     time_offsets: Sequence[TimeOffset] = ()
     uid_mappings: Optional[Sequence[Union[IdMapping, Tuple[int, int, int]]]] = None
     gid_mappings: Optional[Sequence[Union[IdMapping, Tuple[int, int, int]]]] = None
+    leave_uids_unmapped: bool = False
+    leave_gids_unmapped: bool = False
+    allow_setgroups: Optional[bool] = None
     map_auto: Optional[bool] = None
     use_subordinate_ids: bool = True
     root: Optional[Root] = None
     mounts: Sequence[FsOperation] = ()
     root_fd: Any = None
+    root_directory: Optional[StrPath] = None
     cwd_fd: Any = None
     mount_propagation: Optional[str] = None
     hostname: Optional[str] = None
@@ -365,6 +448,8 @@ class Spec:
     loopback_up: Optional[bool] = None
     process: ProcessWish = field(default_factory=ProcessWish)
     resources: Resources = field(default_factory=Resources)
+    create_hooks: Sequence[Hook] = ()
+    start_hooks: Sequence[Hook] = ()
 
 
 Command = Union[StrPath, Sequence[StrPath]]

@@ -125,11 +125,14 @@ int init_namespace(PyObject* self, PyObject* args, PyObject* keywords) {
 
 PyMethodDef kMethods[] = {
     {"fileno", fileno, METH_NOARGS,
-     "The descriptor, which stays this object's. ValueError: it is closed."},
+     "fileno($self, /)\n--\n\nThe descriptor, which stays this object's. ValueError: it is "
+     "closed."},
     {"close", close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Closes the descriptor, or lets go of it where it was lent; again does nothing."},
-    {"__enter__", enter, METH_NOARGS, nullptr},
-    {"__exit__", close, METH_VARARGS, nullptr},
+    {"__enter__", enter, METH_NOARGS,
+     "__enter__($self, /)\n--\n\nThe object. ValueError: it is closed."},
+    {"__exit__", close, METH_VARARGS, "__exit__($self, kind, value, traceback, /)\n--\n\nclose()."},
     {"__reduce__", refuse_pickle, METH_NOARGS, nullptr},
     {"__reduce_ex__", refuse_pickle, METH_O, nullptr},
     {"_hold", hold, METH_O, nullptr},
@@ -159,7 +162,10 @@ void add_descriptor(py::module_& module) {
   if (!base) throw py::error_already_set();
   module.attr("Descriptor") = base;
 
-  PyType_Slot namespace_slots[] = {slot(Py_tp_init, init_namespace), {0, nullptr}};
+  static char signature[] =
+      "NamespaceDescriptor(fd, closefd=True)\n--\n\nA namespace's descriptor.";
+  PyType_Slot namespace_slots[] = {
+      slot(Py_tp_init, init_namespace), slot(Py_tp_doc, signature), {0, nullptr}};
   PyType_Spec namespace_spec{"isle._isle.NamespaceDescriptor", sizeof(Descriptor), 0, kFlags,
                              namespace_slots};
   const py::tuple bases = py::make_tuple(base);

@@ -163,10 +163,11 @@ void fields(const Fields& f, Bind& x) {
   f("attributes", x.attributes)("propagation", x.propagation);
   f("propagation_recursive", x.propagation_recursive)("uid_mappings", x.uid_mappings);
   f("gid_mappings", x.gid_mappings)("idmap_recursive", x.idmap_recursive);
+  f("no_follow", x.no_follow)("copy_link", x.copy_link);
 }
 void fields(const Fields& f, FileSystem& x) {
   f("type", x.type)("source", x.source)("options", x.options)("attributes", x.attributes);
-  f("propagation", x.propagation);
+  f("propagation", x.propagation)("refuse_links", x.refuse_links)("copy_up", x.copy_up);
 }
 void fields(const Fields& f, Overlay& x) {
   f("lower", x.lower)("upper", x.upper)("work", x.work)("attributes", x.attributes);
@@ -186,6 +187,7 @@ void fields(const Fields& f, Remount& x) { f("attributes", x.attributes)("bind",
 void fields(const Fields&, Mask&) {}
 void fields(const Fields& f, FsOperation& x) {
   f("destination", x.destination)("what", x.what)("optional", x.optional);
+  f("no_follow", x.no_follow);
 }
 void fields(const Fields& f, Root& x) {
   MountAttributes attributes;
@@ -215,35 +217,58 @@ void fields(const Fields& f, Scheduler& x) {
   f("policy", x.policy)("nice", x.nice)("priority", x.priority)("flags", x.flags);
   f("runtime_ns", x.runtime_ns)("deadline_ns", x.deadline_ns)("period_ns", x.period_ns);
 }
+void fields(const Fields& f, MemoryPolicy& x) { f("mode", x.mode)("nodes", x.nodes); }
+void fields(const Fields& f, Hook& x) {
+  f("path", x.path)("args", x.args)("env", x.env)("timeout_s", x.timeout_s);
+  f("input_before", x.input_before)("input_after", x.input_after);
+}
 void fields(const Fields& f, User& x) {
-  f("uid", x.uid)("gid", x.gid)("additional_gids", x.additional_gids);
+  f("uid", x.uid)("gid", x.gid)("additional_gids", x.additional_gids)("as_is", x.as_is);
 }
 void fields(const Fields& f, ConsoleSize& x) { f("rows", x.rows)("columns", x.columns); }
 void fields(const Fields& f, ProcessWish& x) {
-  f("args", x.args)("env", x.env)("cwd", x.cwd)("user", x.user)("umask", x.umask);
-  f("capabilities", x.capabilities)("no_new_privileges", x.no_new_privileges);
-  f("rlimits", x.rlimits)("oom_score_adj", x.oom_score_adj)("nice", x.nice);
-  f("cpus_allowed", x.cpus_allowed)("scheduler", x.scheduler)("io_priority", x.io_priority);
-  f("personality", x.personality)("apparmor_profile", x.apparmor_profile);
-  f("selinux_label", x.selinux_label)("seccomp", x.seccomp)("terminal", x.terminal);
-  f("console_size", x.console_size)("new_session", x.new_session);
-  f("die_with_parent", x.die_with_parent)("init", x.init)("pass_fds", x.pass_fds);
+  f("args", x.args)("program", x.program)("env", x.env)("cwd", x.cwd)("user", x.user);
+  f("umask", x.umask)("capabilities", x.capabilities);
+  f("no_new_privileges", x.no_new_privileges)("rlimits", x.rlimits);
+  f("oom_score_adj", x.oom_score_adj)("nice", x.nice)("cpus_allowed", x.cpus_allowed);
+  f("initial_cpus_allowed", x.initial_cpus_allowed)("memory_policy", x.memory_policy);
+  f("scheduler", x.scheduler)("io_priority", x.io_priority)("personality", x.personality);
+  f("apparmor_profile", x.apparmor_profile)("selinux_label", x.selinux_label);
+  f("seccomp", x.seccomp)("session_keyring", x.session_keyring)("terminal", x.terminal);
+  f("console_size", x.console_size)("console_path", x.console_path);
+  f("new_session", x.new_session)("die_with_parent", x.die_with_parent);
+  f("death_signal", x.death_signal)("init", x.init)("pass_fds", x.pass_fds);
+  f("pass_all_fds", x.pass_all_fds);
 }
 void fields(const Fields& f, UnifiedValue& x) { f("file", x.file)("value", x.value); }
+void fields(const Fields& f, ControllerValue& x) {
+  f("controller", x.controller)("v1_file", x.v1_file)("v2_file", x.v2_file);
+  f("v1_value", x.v1_value)("v2_value", x.v2_value)("optional", x.optional);
+}
+void fields(const Fields& f, DeviceRule& x) {
+  std::string type(1, x.type);
+  f("allow", x.allow)("type", type)("major", x.major)("minor", x.minor)("access", x.access);
+  x.type = type.empty() ? 'a' : type.front();
+}
 void fields(const Fields& f, Resources& x) {
-  f("cgroup_name", x.cgroup_name)("memory_limit_bytes", x.memory_limit_bytes);
-  f("memory_swap_bytes", x.memory_swap_bytes)("cpu_quota_us", x.cpu_quota_us);
-  f("cpu_period_us", x.cpu_period_us)("cpu_shares", x.cpu_shares)("pids_limit", x.pids_limit);
-  f("unified", x.unified)("join", x.join);
+  f("cgroup_name", x.cgroup_name)("path", x.path)("keep_cgroup", x.keep_cgroup);
+  f("memory_limit_bytes", x.memory_limit_bytes)("memory_swap_bytes", x.memory_swap_bytes);
+  f("cpu_quota_us", x.cpu_quota_us)("cpu_period_us", x.cpu_period_us);
+  f("cpu_shares", x.cpu_shares)("pids_limit", x.pids_limit)("unified", x.unified);
+  f("controller_values", x.controller_values)("devices", x.devices)("join", x.join);
 }
 void fields(const Fields& f, Spec& x) {
   f("namespaces", x.namespaces)("keep", x.keep)("note_namespaces", x.note_namespaces);
-  f("time_offsets", x.time_offsets);
-  f("uid_mappings", x.uid_mappings)("gid_mappings", x.gid_mappings)("map_auto", x.map_auto);
-  f("use_subordinate_ids", x.use_subordinate_ids)("root", x.root)("mounts", x.mounts);
-  f("root_fd", x.root_fd)("cwd_fd", x.cwd_fd)("mount_propagation", x.mount_propagation);
-  f("hostname", x.hostname)("domainname", x.domainname)("sysctl", x.sysctl);
-  f("loopback_up", x.loopback_up)("process", x.process)("resources", x.resources);
+  f("time_offsets", x.time_offsets)("uid_mappings", x.uid_mappings);
+  f("gid_mappings", x.gid_mappings)("leave_uids_unmapped", x.leave_uids_unmapped);
+  f("leave_gids_unmapped", x.leave_gids_unmapped)("allow_setgroups", x.allow_setgroups);
+  f("map_auto", x.map_auto)("use_subordinate_ids", x.use_subordinate_ids);
+  f("root", x.root)("mounts", x.mounts)("root_fd", x.root_fd);
+  f("root_directory", x.root_directory)("cwd_fd", x.cwd_fd);
+  f("mount_propagation", x.mount_propagation)("hostname", x.hostname);
+  f("domainname", x.domainname)("sysctl", x.sysctl)("loopback_up", x.loopback_up);
+  f("process", x.process)("resources", x.resources)("create_hooks", x.create_hooks);
+  f("start_hooks", x.start_hooks);
 }
 
 // ---- what structures are made of ----------------------------------------------------------------
@@ -285,7 +310,7 @@ void read(const Place& at, NamespaceWish& out) {
     return;
   }
   const Fields f(at);
-  f("type", out.type)("path", out.path)("fd", out.fd);
+  f("type", out.type)("path", out.path)("fd", out.fd)("for_children", out.for_children);
 }
 
 /// Also as (container_id, host_id, size).

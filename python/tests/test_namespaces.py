@@ -488,10 +488,3 @@ def test_unique_id():
         assert number is None or number > 0
         with UtsNamespace.from_self() as again:
             assert again.get_unique_id() == number
-
-
-def test_the_package_stands_in_for_its_model():
-    import isle as lxns
-
-    assert lxns.namespaces.UserNamespace is UserNamespace
-    assert lxns.os.unshare and lxns.mount.ClonedTree

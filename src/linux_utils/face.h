@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -101,8 +102,8 @@ template <class Number>
 std::optional<Number> parse_number(std::string_view text, Number smallest = 0,
                                    Number largest = std::numeric_limits<Number>::max()) {
   Number number{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* end = std::to_address(text.end());
+  const auto [stop, error] = std::from_chars(std::to_address(text.begin()), end, number);
   if (error != std::errc{} || stop != end || number < smallest || number > largest)
     return std::nullopt;
   return number;

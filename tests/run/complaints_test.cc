@@ -237,7 +237,7 @@ class Complaint : public testing::TestWithParam<Mistake> {
 
 std::string with_pids(std::string word, pid_t target) {
   for (const auto& [name, pid] : {std::pair{"TARGET", target}, std::pair{"SELF", ::getpid()}})
-    if (const size_t at = word.find(name); at != word.npos)
+    if (const size_t at = word.find(name); at != std::string::npos)
       word.replace(at, std::string_view(name).size(), std::to_string(pid));
   return word;
 }
