@@ -305,7 +305,11 @@ Status complete_for(EnterRequest& request, const Caller& caller, EnterTarget& ta
 
 Status complete_enter(EnterRequest& request, const Caller& caller, std::span<char* const> command,
                       int command_index) {
-  auto target = find_target(request.target, {}, caller.uid);
+  auto target =
+      find_target(request.target,
+                  {.uid = caller.uid,
+                   .home = std::string(caller.variable("HOME").value_or("")),
+                   .runtime_dir = std::string(caller.variable("XDG_RUNTIME_DIR").value_or(""))});
   const pid_t pid = target ? target->pid : checks::process_of_path(request.target);
   Status status = target ? complete_for(request, caller, *target)
                          : asked_by(request, request.target_from, std::move(target.error()));

@@ -47,14 +47,18 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
+nlohmann::json json_in(const std::string& path) {
+  return nlohmann::json::parse(read_small(path), nullptr, false);
+}
+
 // A pid as a file's whole text, or as a member of the JSON object that the file is.
 pid_t pid_in(const std::string& path, const char* member) {
-  std::string text = read_small(path);
   if (member == nullptr) {
-    while (!text.empty() && text.back() == '\n') text.pop_back();
+    std::string text = read_small(path);
+    while (text.ends_with('\n')) text.pop_back();
     return whole_number<pid_t>(text).value_or(0);
   }
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = json_in(path);
   if (!json.is_object() || !json.contains(member) || !json[member].is_number_integer()) return 0;
   return json[member].get<pid_t>();
 }
@@ -73,6 +77,40 @@ void add_containers(const StateDirectory& state, std::vector<Container>& found) 
     const bool known = std::ranges::any_of(
         found, [&](const Container& other) { return other.id == id && other.pid == pid; });
     if (pid > 0 && !known) found.push_back({std::move(id), pid, state.runtime});
+  }
+}
+
+// containers/storage keeps those of each storage driver in a directory of its own.
+std::vector<std::string> storages_in(const std::string& directory) {
+  std::vector<std::string> found;
+  for (const std::string& name : names_in(directory))
+    if (name.ends_with("-containers")) found.push_back(fmt::format("{}/{}", directory, name));
+  return found;
+}
+
+void add_name(std::string_view id, const nlohmann::json& name, std::vector<Container>& found) {
+  if (!name.is_string()) return;
+  auto text = name.get<std::string>();
+  if (text.starts_with('/')) text.erase(0, 1);  // as docker writes it
+  for (Container& container : found)
+    if (container.id == id) container.name = text;
+}
+
+// [{"id": ..., "names": [...]}, ...]
+void add_podman_names(const std::string& file, std::vector<Container>& found) {
+  const auto all = json_in(file);
+  if (!all.is_array()) return;
+  for (const auto& each : all) {
+    if (!each.is_object() || !each.contains("id") || !each["id"].is_string()) continue;
+    if (each.contains("names") && each["names"].is_array() && !each["names"].empty())
+      add_name(each["id"].get<std::string>(), each["names"][0], found);
+  }
+}
+
+void add_docker_names(const std::string& directory, std::vector<Container>& found) {
+  for (const std::string& id : names_in(directory)) {
+    const auto config = json_in(fmt::format("{}/{}/config.v2.json", directory, id));
+    if (config.is_object() && config.contains("Name")) add_name(id, config["Name"], found);
   }
 }
 
@@ -146,58 +184,72 @@ Result<EnterTarget> by_path(const std::string& path) {
   return std::unexpected(std::move(found.error()));
 }
 
-Result<EnterTarget> by_container(std::string_view text, const std::string& prefix, uid_t uid) {
-  const std::vector<Container> all = known_containers(prefix, uid);
+Result<EnterTarget> by_container(std::string_view text, const Places& places) {
+  const std::vector<Container> all = known_containers(places);
   std::vector<const Container*> matches;
   for (const Container& container : all) {
     if (container.id == text) return process(container.pid);
-    if (container.id.starts_with(text)) matches.push_back(&container);
+    if (container.name == text || container.id.starts_with(text)) matches.push_back(&container);
   }
+  if (std::ranges::any_of(matches, [&](const Container* match) { return match->name == text; }))
+    std::erase_if(matches, [&](const Container* match) { return match->name != text; });
   // Two runtimes may tell of one container: podman of what crun runs.
   const bool one = !matches.empty() && std::ranges::all_of(matches, [&](const Container* match) {
     return match->id == matches.front()->id;
   });
   if (one) return process(matches.front()->pid);
   if (matches.empty()) {
-    std::vector<std::string_view> ids;
-    ids.reserve(all.size());
-    for (const Container& container : all) ids.push_back(container.id);
-    std::string hint = did_you_mean(text, ids);
+    std::vector<std::string_view> words;
+    for (const Container& container : all)
+      for (const std::string_view word : {container.id, container.name})
+        if (!word.empty()) words.push_back(word);
+    std::string hint = did_you_mean(text, words);
     if (hint.empty())
-      hint = "a pid, fd:N, ns:ID, a path, a name in /run/netns or a container's id is wanted";
+      hint =
+          "a pid, fd:N, ns:ID, a path, a name in /run/netns or a container's id or name is wanted";
     return fail(0, fmt::format("nothing to enter is called {}", quoted(text)), std::move(hint));
   }
   std::string ids;
   for (const Container* match : matches) ids += fmt::format(" {}", match->id);
-  return fail(0,
-              fmt::format("{} is the beginning of several containers' ids:{}", quoted(text), ids));
+  return fail(0, fmt::format("several containers may be meant by {}:{}", quoted(text), ids));
 }
 
 }  // namespace
 
-std::vector<Container> known_containers(const std::string& prefix, uid_t uid) {
+std::vector<Container> known_containers(const Places& places) {
+  const std::string& prefix = places.prefix;
   std::vector<Container> found;
   std::vector<std::string> run = {prefix + "/run"};
-  if (uid != 0) run.insert(run.begin(), fmt::format("{}/run/user/{}", prefix, uid));
+  if (!places.runtime_dir.empty())
+    run.insert(run.begin(), prefix + places.runtime_dir);
+  else if (places.uid != 0)
+    run.insert(run.begin(), fmt::format("{}/run/user/{}", prefix, places.uid));
   for (const std::string& base : run) {
     add_containers({"isle-oci", base + "/isle-oci", "state.json", "pid"}, found);
     add_containers({"crun", base + "/crun", "status", "pid"}, found);
     add_containers({"runc", base + "/runc", "state.json", "init_process_pid"}, found);
-    add_containers(
-        {"podman", base + "/containers/storage/overlay-containers", "userdata/pidfile", nullptr},
-        found);
-    add_containers({"podman", base + "/containers/overlay-containers", "userdata/pidfile", nullptr},
-                   found);
+    for (const char* storage : {"/containers", "/containers/storage"})
+      for (const std::string& directory : storages_in(base + storage))
+        add_containers({"podman", directory, "userdata/pidfile", nullptr}, found);
     add_containers({"docker", base + "/docker/runtime-runc/moby", "state.json", "init_process_pid"},
                    found);
     const std::string tasks = base + "/containerd/io.containerd.runtime.v2.task/";
     for (const std::string& name : names_in(tasks))
       add_containers({"containerd", tasks + name, "init.pid", nullptr}, found);
   }
+  if (found.empty()) return found;
+  std::vector<std::string> share = {prefix + "/var/lib"};
+  if (!places.home.empty()) share.push_back(prefix + places.home + "/.local/share");
+  for (const std::string& base : share) {
+    for (const std::string& directory : storages_in(base + "/containers/storage"))
+      add_podman_names(directory + "/containers.json", found);
+    add_docker_names(base + "/docker/containers", found);
+  }
   return found;
 }
 
-Result<EnterTarget> find_target(std::string_view text, const std::string& prefix, uid_t uid) {
+Result<EnterTarget> find_target(std::string_view text, const Places& places) {
+  const std::string& prefix = places.prefix;
   if (text.starts_with("fd:")) return by_descriptor(text);
   if (text.starts_with("ns:")) return by_unique_id(text);
   if (const size_t bracket = text.find(":[");
@@ -210,7 +262,7 @@ Result<EnterTarget> find_target(std::string_view text, const std::string& prefix
     struct stat status{};
     if (::stat(fmt::format("{}/proc/{}", prefix, *value).c_str(), &status) == 0)
       return process(static_cast<pid_t>(*value));
-    auto container = by_container(text, prefix, uid);
+    auto container = by_container(text, places);
     if (container) return container;
     return fail(ESRCH, fmt::format("no process has pid {}", *value),
                 ::access((prefix + "/proc/self").c_str(), F_OK) == 0
@@ -225,7 +277,7 @@ Result<EnterTarget> find_target(std::string_view text, const std::string& prefix
     target.path = named;
     return target;
   }
-  return by_container(text, prefix, uid);
+  return by_container(text, places);
 }
 
 }  // namespace isle::cli

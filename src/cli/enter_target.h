@@ -23,19 +23,28 @@ struct EnterTarget {
   Fd fd;             ///< ... or this one.
 };
 
+/// Whose files tell of containers: those of the machine, and of a user.
+struct Places {
+  std::string prefix = {};  ///< Before every path, for made-up trees.
+  uid_t uid = 0;
+  std::string home = {};         ///< Empty: none.
+  std::string runtime_dir = {};  ///< XDG_RUNTIME_DIR; empty: /run/user/UID.
+};
+
 /// A container some runtime knows.
 struct Container {
   std::string id;
   pid_t pid = 0;
-  std::string runtime;  ///< "crun", "containerd", ...
+  std::string runtime;    ///< "crun", "containerd", ...
+  std::string name = {};  ///< What podman or docker call it; may be empty.
 };
 
 /// Running or not: those of runc, crun, containerd, docker, podman and isle-oci whose state says a
-/// pid, also of `uid`'s own ones.
-std::vector<Container> known_containers(const std::string& prefix, uid_t uid);
+/// pid, also of the user's own ones.
+std::vector<Container> known_containers(const Places& places);
 
 /// "1234", "fd:5", "ns:ID", "net:[4026532191]", "4026532191", a path, a name in /run/netns, a
-/// container's id or the beginning of one. Errors: nothing is called so, or several are.
-Result<EnterTarget> find_target(std::string_view text, const std::string& prefix, uid_t uid);
+/// container's id or the beginning of one, or its name. Errors: nothing is called so, or several are.
+Result<EnterTarget> find_target(std::string_view text, const Places& places);
 
 }  // namespace isle::cli

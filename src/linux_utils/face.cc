@@ -23,9 +23,9 @@ OptionReader::OptionReader(std::span<char* const> argv, const char* letters,
 
 Result<int> OptionReader::next() {
   const int before = std::max(optind, 1);
+  const auto count = static_cast<int>(argv_.size());
   // NOLINTNEXTLINE(concurrency-mt-unsafe): a command reads its arguments once, before all else
-  const int value =
-      ::getopt_long(static_cast<int>(argv_.size()), argv_.data(), letters_, names_, nullptr);
+  const int value = ::getopt_long(count, argv_.data(), letters_, names_, nullptr);
   // Within a word of several letters it stays on that.
   word_ = optind == before ? before : optind - 1;
   // An option whose value is a word of its own stands before that.

@@ -117,7 +117,7 @@ std::string id_not_mapped(const FailedStep& failed) {
     const char* file = user ? "uid_map" : "gid_map";
     const IdMap map = !new_user ? own_map(file) : user ? failed.uid_map() : failed.gid_map();
     if (id == ~0U || map.empty() || to_host(map, id)) return {};
-    const std::string finding =
+    std::string finding =
         fmt::format("{} id {} is not mapped in the {} (the map: {})", user ? "user" : "group", id,
                     new_user ? "sandbox" : "user namespace", one_line(map));
     if (!new_user) return finding;

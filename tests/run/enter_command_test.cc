@@ -69,6 +69,21 @@ TEST_F(EnterCommand, TwoUserNamespaces) {
   EXPECT_EQ(enter({pid, "sh", "-c", kLinks}), links_);
 }
 
+// bubblewrap's --dev makes the second one, to own /dev as somebody who is not root inside.
+TEST_F(EnterCommand, ASandboxOfBubblewrapWithDev) {
+  ISLE_REQUIRE("bwrap");
+  const std::string pid = start({"bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-user",
+                                 "--unshare-net", "--uid", "1000", "--gid", "1000"});
+  const std::string parents =
+      "import fcntl, os; ns = os.open('/proc/" + pid +
+      "/ns/user', 0); up = fcntl.ioctl(ns, 0xb702); up = fcntl.ioctl(up, 0xb702); "
+      "print(os.fstat(up).st_ino == os.stat('/proc/self/ns/user').st_ino)";
+  EXPECT_EQ(test::run_command({"python3", "-c", parents}).out, "True\n") << "two levels";
+  EXPECT_EQ(enter({pid, "sh", "-c", kLinks}), links_);
+  EXPECT_EQ(enter({pid, "--user", "follow", "id", "-u"}), "1000\n");
+  EXPECT_EQ(enter({pid, "test", "-c", "/dev/null"}), "");
+}
+
 TEST_F(EnterCommand, WhatIsOfTheTarget) {
   const std::string pid =
       start({test::isle_binary(), "unshare", "-n", "user", "-r", "--workdir", "/usr"});

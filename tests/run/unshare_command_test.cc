@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "support/neighbour.h"
 #include "support/support.h"
 
 namespace isle {
@@ -66,7 +67,32 @@ TEST_F(UnshareCommand, Statuses) {
   EXPECT_EQ(as_user({"unshare", "-n", "nosuch", "true"}).exit_code, 125);
 }
 
+TEST_F(UnshareCommand, ProcIsMountedBelowTheRoot) {
+  ISLE_REQUIRE("root");
+  const std::string script = "mount --rbind / /mnt && exec " + test::isle_binary() +
+                             " unshare -n pid,mount --root /mnt --proc "
+                             "sh -c 'echo $$; ls -d /proc/[0-9]*'";
+  const CommandResult seen =
+      test::run_command({"unshare", "-m", "--propagation", "private", "sh", "-c", script});
+  EXPECT_TRUE(seen.out.starts_with("1\n/proc/1\n")) << seen;
+  EXPECT_LE(seen.out.size(), std::string("1\n/proc/1\n/proc/2\n").size()) << seen;
+}
+
 // util-linux 2.42's options that the util-linux beside us has not.
+TEST_F(UnshareCommand, ANamespaceByItsNumber) {
+  ISLE_REQUIRE("root", "kernel:6.18");
+  const test::Neighbour neighbour({NamespaceType::uts});
+  ASSERT_TRUE(neighbour.ready());
+  const Namespace uts = neighbour.ns(NamespaceType::uts);
+  const std::string number = ":" + std::to_string(uts.id().unique);
+  const std::string nsenter = test::isle_binary("isle-nsenter");
+  EXPECT_EQ(test::run_command({nsenter, "--uts=" + number, "readlink", "/proc/self/ns/uts"}).out,
+            uts.link_text() + "\n");
+  const CommandResult other = test::run_command({nsenter, "--net=" + number, "true"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.err.find(" is " + uts.link_text()), std::string::npos) << other;
+}
+
 TEST_F(UnshareCommand, AUserNamespaceOfAnother) {
   ISLE_REQUIRE("root");
   const std::string unshare = test::isle_binary("isle-unshare");

@@ -21,12 +21,12 @@ class FindTarget : public testing::Test {
  protected:
   std::string root() { return directory_.path(); }
   pid_t pid_of(const std::string& text, uid_t uid = 0) {
-    const auto target = find_target(text, root(), uid);
+    const auto target = find_target(text, {.prefix = root(), .uid = uid, .home = "/home/ann"});
     EXPECT_TRUE(target) << text << ": " << target.error().message();
     return target ? target->pid : -1;
   }
   std::string error_of(const std::string& text) {
-    const auto target = find_target(text, root(), 0);
+    const auto target = find_target(text, {.prefix = root()});
     return target ? "no error" : target.error().what;
   }
   isle::test::TempDir directory_;
@@ -53,11 +53,36 @@ TEST_F(FindTarget, TheUsersOwnContainers) {
   EXPECT_NE(error_of("mine"), "no error");
 }
 
+TEST_F(FindTarget, NamesOfPodmanAndDocker) {
+  put(root() + "/run/crun/aaa111/status", R"({"pid": 101})");
+  put(root() + "/run/crun/aaa222/status", R"({"pid": 102})");
+  put(root() + "/run/docker/runtime-runc/moby/ddd444/state.json", R"({"init_process_pid":104})");
+  put(root() + "/run/user/1000/containers/vfs-containers/eee555/userdata/pidfile", "105\n");
+  put(root() + "/var/lib/containers/storage/overlay-containers/containers.json",
+      R"([{"id": "aaa111", "names": ["blue", "second"]}, {"id": "aaa222", "names": ["aaa1"]}, 5, {"id": "gone", "names": 1}])");
+  put(root() + "/home/ann/.local/share/containers/storage/vfs-containers/containers.json",
+      R"([{"id": "eee555", "names": ["green"]}])");
+  put(root() + "/var/lib/docker/containers/ddd444/config.v2.json", R"({"Name": "/whale"})");
+  EXPECT_EQ(pid_of("blue"), 101);
+  EXPECT_EQ(pid_of("aaa1"), 102);  // a name before the beginning of an id
+  EXPECT_EQ(pid_of("whale"), 104);
+  EXPECT_EQ(pid_of("green", 1000), 105);
+  EXPECT_NE(error_of("green"), "no error");
+  EXPECT_EQ(find_target("whales", {.prefix = root()}).error().hint, "did you mean whale?");
+}
+
+TEST_F(FindTarget, AUsersRuntimeDirectory) {
+  put(root() + "/tmp/mine/runc/one/state.json", R"({"init_process_pid": 5})");
+  const auto target = find_target("one", {.prefix = root(), .uid = 7, .runtime_dir = "/tmp/mine"});
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->pid, 5);
+}
+
 TEST_F(FindTarget, APrefixMustBeUnique) {
   put(root() + "/run/crun/abc1/status", R"({"pid": 1})");
   put(root() + "/run/crun/abc2/status", R"({"pid": 2})");
   EXPECT_EQ(pid_of("abc2"), 2);
-  EXPECT_EQ(error_of("abc"), "\"abc\" is the beginning of several containers' ids: abc1 abc2");
+  EXPECT_EQ(error_of("abc"), "several containers may be meant by \"abc\": abc1 abc2");
   // One container that two programs tell of is one.
   put(root() + "/run/containers/storage/overlay-containers/abc1/userdata/pidfile", "1");
   EXPECT_EQ(pid_of("abc1"), 1);
@@ -68,7 +93,7 @@ TEST_F(FindTarget, BrokenStatesAreNobody) {
   put(root() + "/run/crun/list/status", "[1]");
   put(root() + "/run/crun/text/status", R"({"pid": "1"})");
   put(root() + "/run/runc/stopped/state.json", R"({"init_process_pid":0})");
-  EXPECT_TRUE(known_containers(root(), 0).empty());
+  EXPECT_TRUE(known_containers({.prefix = root()}).empty());
   EXPECT_EQ(error_of("broken"), "nothing to enter is called \"broken\"");
 }
 
@@ -78,14 +103,14 @@ TEST_F(FindTarget, PidsInodesAndNames) {
   EXPECT_EQ(pid_of("42"), 42);
   EXPECT_NE(error_of("43"), "no error");
   for (const char* text : {"4026539999", "net:[4026539999]"}) {
-    const auto target = find_target(text, root(), 0);
+    const auto target = find_target(text, {.prefix = root()});
     ASSERT_TRUE(target) << text;
     EXPECT_EQ(target->type, NamespaceType::network);
     EXPECT_EQ(target->path, root() + "/proc/42/ns/net");
   }
   EXPECT_NE(error_of("4026538888"), "no error");
   put(root() + "/run/netns/blue", "");
-  const auto named = find_target("blue", root(), 0);
+  const auto named = find_target("blue", {.prefix = root()});
   ASSERT_TRUE(named);
   EXPECT_EQ(named->type, NamespaceType::network);
   EXPECT_NE(error_of(".."), "no error");
@@ -93,10 +118,10 @@ TEST_F(FindTarget, PidsInodesAndNames) {
 }
 
 TEST_F(FindTarget, Descriptors) {
-  const auto target = find_target("/proc/self/ns/uts", root(), 0);
+  const auto target = find_target("/proc/self/ns/uts", {.prefix = root()});
   ASSERT_TRUE(target) << target.error().message();
   EXPECT_EQ(target->type, NamespaceType::uts);
-  EXPECT_EQ(find_target("fd:" + std::to_string(target->fd.get()), {}, 0)->type, NamespaceType::uts);
+  EXPECT_EQ(find_target("fd:" + std::to_string(target->fd.get()), {})->type, NamespaceType::uts);
   EXPECT_NE(error_of("fd:987654"), "no error");
   EXPECT_NE(error_of("fd:x"), "no error");
 }
