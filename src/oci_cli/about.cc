@@ -1,4 +1,4 @@
-// spec, features, --version, --help: about isle-oci itself.
+// spec, features, --version: about isle-oci itself.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/seccomp.h>
@@ -100,31 +100,6 @@ int features(const Call& call) {
 std::string version_text() {
   return fmt::format("isle-oci version {}\ncommit: {}\nspec: {}\n", kVersion, kCommit,
                      kSpecVersion);
-}
-
-std::string usage() {
-  return "Usage: isle-oci [GLOBAL OPTIONS] COMMAND [OPTIONS] ID\n"
-         "\n"
-         "An OCI runtime: see isle-oci(1).\n"
-         "\n"
-         "Commands:\n"
-         "  create ID             make a container of --bundle, which waits for start\n"
-         "  start ID              let it run its command\n"
-         "  run ID                create, start, wait, delete\n"
-         "  exec ID COMMAND...    another process in it (or --process FILE)\n"
-         "  state ID              what it is, as JSON\n"
-         "  kill ID [SIGNAL]      send a signal [TERM]; --all: to all its processes\n"
-         "  pause ID, resume ID   stop and go on, by its cgroup\n"
-         "  ps ID                 its processes\n"
-         "  delete ID             remove what has ended; --force: end it first\n"
-         "  list                  all of them\n"
-         "  spec                  write a config.json to begin with; --rootless\n"
-         "  features              what is supported, as JSON\n"
-         "\n"
-         "  --explain BUNDLE      what create would do, step by step\n"
-         "\n"
-         "Global options: --root DIR --log FILE --log-format text|json\n"
-         "  --cgroup-manager cgroupfs|disabled --systemd-cgroup --rootless --debug --version\n";
 }
 
 }  // namespace isle::oci_cli

@@ -5,116 +5,25 @@
 #include <algorithm>
 #include <cctype>
 
+#include "oci_cli/flags.h"
+
 namespace isle::oci_cli {
 namespace {
-
-struct Flag {
-  std::string_view name;
-  char letter;
-  bool takes_value;
-  std::string_view verbs;  ///< Where the letter means this; empty: everywhere.
-};
-
-constexpr Flag kFlags[] = {
-    {"root", 0, true, ""},
-    {"log", 0, true, ""},
-    {"log-format", 0, true, ""},
-    {"cgroup-manager", 0, true, ""},
-    {"criu", 0, true, ""},
-    {"rootless", 0, false, ""},
-    {"systemd-cgroup", 0, false, ""},
-    {"debug", 0, false, ""},
-    {"version", 'v', false, ""},
-    {"help", 'h', false, ""},
-    {"explain", 0, false, "create run"},
-    {"explain", 0, true, ""},
-    {"bundle", 'b', true, ""},
-    {"console-socket", 0, true, ""},
-    {"config", 'f', true, "create run"},
-    {"pid-file", 0, true, ""},
-    {"preserve-fds", 0, true, ""},
-    {"no-pivot", 0, false, ""},
-    {"no-new-keyring", 0, false, ""},
-    {"no-subreaper", 0, false, ""},
-    {"detach", 'd', false, ""},
-    {"keep", 0, false, ""},
-    {"all", 'a', false, ""},
-    {"force", 'f', false, "delete"},
-    {"regex", 'r', false, "delete kill"},
-    {"format", 'f', true, "list ps"},
-    {"quiet", 'q', false, ""},
-    {"process", 'p', true, "exec"},
-    {"tty", 't', false, "exec"},
-    {"env", 'e', true, "exec"},
-    {"user", 'u', true, "exec"},
-    {"cwd", 0, true, "exec"},
-    {"cap", 'c', true, "exec"},
-    {"additional-gids", 'g', true, "exec"},
-    {"no-new-privs", 0, false, "exec"},
-    {"ignore-paused", 0, false, "exec"},
-    {"apparmor", 0, true, "exec"},
-    {"process-label", 0, true, "exec"},
-    {"cgroup", 0, true, "exec"},
-    {"pidfd-socket", 0, true, ""},
-    {"image-path", 0, true, ""},
-    {"work-path", 0, true, ""},
-    {"parent-path", 0, true, ""},
-    {"leave-running", 0, false, ""},
-    {"tcp-established", 0, false, ""},
-    {"tcp-close", 0, false, ""},
-    {"tcp-skip-in-flight", 0, false, ""},
-    {"ext-unix-sk", 0, false, ""},
-    {"shell-job", 0, false, ""},
-    {"file-locks", 0, false, ""},
-    {"link-remap", 0, false, ""},
-    {"pre-dump", 0, false, ""},
-    {"lazy-pages", 0, false, ""},
-    {"auto-dedup", 0, false, ""},
-    {"page-server", 0, true, ""},
-    {"status-fd", 0, true, ""},
-    {"manage-cgroups-mode", 0, true, ""},
-    {"empty-ns", 0, true, ""},
-    {"network-lock", 0, true, ""},
-    {"lsm-profile", 0, true, ""},
-    {"lsm-mount-context", 0, true, ""},
-    {"resources", 'r', true, "update"},
-    {"blkio-weight", 0, true, ""},
-    {"cpu-period", 0, true, ""},
-    {"cpu-quota", 0, true, ""},
-    {"cpu-burst", 0, true, ""},
-    {"cpu-share", 0, true, ""},
-    {"cpu-rt-period", 0, true, ""},
-    {"cpu-rt-runtime", 0, true, ""},
-    {"cpu-idle", 0, true, ""},
-    {"cpuset-cpus", 0, true, ""},
-    {"cpuset-mems", 0, true, ""},
-    {"kernel-memory", 0, true, ""},
-    {"kernel-memory-tcp", 0, true, ""},
-    {"memory", 0, true, ""},
-    {"memory-reservation", 0, true, ""},
-    {"memory-swap", 0, true, ""},
-    {"pids-limit", 0, true, ""},
-    {"stats", 0, false, ""},
-    {"interval", 0, true, ""},
-};
 
 /// Of two by one name, that of the verb.
 const Flag* find_long(std::string_view name, std::string_view verb) {
   const Flag* found = nullptr;
-  for (const Flag& flag : kFlags) {
+  for (const Flag& flag : all_flags()) {
     if (flag.name != name) continue;
-    const bool of_verb = !verb.empty() && flag.verbs.find(verb) != std::string_view::npos;
-    if (of_verb) return &flag;
+    if (!flag.verbs.empty() && flag.is_of(verb)) return &flag;
     if (found == nullptr || flag.verbs.empty()) found = &flag;
   }
   return found;
 }
 
 const Flag* find_letter(char letter, std::string_view verb) {
-  for (const Flag& flag : kFlags)
-    if (flag.letter == letter &&
-        (flag.verbs.empty() || (!verb.empty() && flag.verbs.find(verb) != std::string_view::npos)))
-      return &flag;
+  for (const Flag& flag : all_flags())
+    if (flag.letter == letter && flag.is_of(verb)) return &flag;
   return nullptr;
 }
 
@@ -159,7 +68,7 @@ class Parser {
     const Flag* flag = find_long(name, line_.verb);
     if (flag == nullptr && name.size() == 1) flag = find_letter(name[0], line_.verb);
     if (flag == nullptr) return fail(0, fmt::format("flag provided but not defined: -{}", name));
-    if (!flag->takes_value) {
+    if (!flag->takes_value()) {
       if (value != "false") line_.flags.emplace(flag->name, value);
       return {};
     }

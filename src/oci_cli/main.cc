@@ -7,32 +7,30 @@
 #include <cstdlib>
 
 #include "oci_cli/container.h"
+#include "oci_cli/flags.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
 namespace {
 
-struct Verb {
-  std::string_view name;
-  int (*main)(const Call& call);
-};
-constexpr Verb kVerbs[] = {{"create", create},
-                           {"start", start},
-                           {"run", run},
-                           {"exec", exec},
-                           {"state", state},
-                           {"kill", kill},
-                           {"delete", remove},
-                           {"list", list},
-                           {"ps", ps},
-                           {"pause", pause},
-                           {"resume", resume},
-                           {"update", update},
-                           {"events", events},
-                           {"checkpoint", checkpoint},
-                           {"restore", restore},
-                           {"spec", spec},
-                           {"features", features}};
+constexpr Verb kVerbs[] = {
+    {"create", create, "ID", "make a container of --bundle, which waits for start"},
+    {"start", start, "ID", "let it run its command"},
+    {"run", run, "ID", "create, start, wait, delete"},
+    {"exec", exec, "ID COMMAND...", "another process in it (or --process FILE)"},
+    {"state", state, "ID", "what it is, as JSON"},
+    {"kill", kill, "ID [SIGNAL]", "send a signal [TERM]"},
+    {"delete", remove, "ID", "remove what has ended"},
+    {"list", list, "", "all of them"},
+    {"ps", ps, "ID [PS-OPTION...]", "its processes, as the host's ps shows them"},
+    {"pause", pause, "ID", "stop all of it, by its cgroup"},
+    {"resume", resume, "ID", "let it go on"},
+    {"update", update, "ID", "other limits for one that runs"},
+    {"events", events, "ID", "what it uses, a line of JSON each interval"},
+    {"checkpoint", checkpoint, "ID", "save it to files, by criu"},
+    {"restore", restore, "ID", "make it again from files, by criu"},
+    {"spec", spec, "", "write a config.json to begin with"},
+    {"features", features, "", "what is supported, as JSON"}};
 
 std::string default_root() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
@@ -48,6 +46,8 @@ void keep_standard_descriptors() {
 
 int dispatch(std::span<char* const> argv) {
   keep_standard_descriptors();
+  if (argv.size() == 3 && std::string_view(argv[1]) == "--print-completion")
+    return Report().print(completion(argv[2]));
   auto line = parse_command_line(argv);
   if (!line) return Report().fail(line.error());
   Call call{.line = std::move(*line), .report = {}, .root = {}};
@@ -55,11 +55,11 @@ int dispatch(std::span<char* const> argv) {
   call.report = Report(call.line);
   call.root = call.line.get("root", default_root());
   if (call.line.has("version")) return call.report.print(version_text());
-  if (call.line.has("help") && call.line.verb.empty()) return call.report.print(usage());
+  if (call.line.has("help") && call.line.verb.empty()) return call.report.print(usage(""));
   if (call.line.has("explain")) return explain_bundle(call);
   for (const Verb& verb : kVerbs)
     if (verb.name == call.line.verb)
-      return call.line.has("help") ? call.report.print(usage()) : verb.main(call);
+      return call.line.has("help") ? call.report.print(usage(verb.name)) : verb.main(call);
   return call.report.fail({.what = call.line.verb.empty()
                                        ? "no command was given"
                                        : fmt::format("unknown command \"{}\"", call.line.verb),
@@ -67,6 +67,9 @@ int dispatch(std::span<char* const> argv) {
 }
 
 }  // namespace
+
+std::span<const Verb> all_verbs() { return kVerbs; }
+
 }  // namespace isle::oci_cli
 
 int main(int argc, char** argv) {

@@ -1,7 +1,9 @@
 // The verbs of isle-oci: a row each in main.cc, a function each in the file of its group.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "isle/run.h"
 #include "oci/config.h"
@@ -21,6 +23,14 @@ struct Call {
     return line.operands.empty() ? std::string{} : line.operands.front();
   }
 };
+
+struct Verb {
+  std::string_view name;
+  int (*main)(const Call& call);
+  std::string_view operands;
+  std::string_view what;
+};
+std::span<const Verb> all_verbs();
 
 /// A container of `call`'s root with its state, locked where it is to be changed: a hook, which runs
 /// while its container is locked, may ask for the state.
@@ -60,7 +70,6 @@ int restore(const Call& call);
 int spec(const Call& call);
 int features(const Call& call);
 std::string version_text();
-std::string usage();
 
 // ---- what the process of create, run and exec has in common: process_options.cc ----------------
 
