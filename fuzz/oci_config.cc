@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const isle::Host& host = hosts[data[0] % hosts.size()].host;
   const std::string_view text(reinterpret_cast<const char*>(data + 1), size - 1);
   (void)isle::oci::read_process(text);
-  (void)isle::oci::read_hooks(text);
+  (void)isle::oci::read_hooks(text, {});
   auto container = isle::oci::read_config(text, {.bundle = "/bundle", .id = "fuzz"});
   if (!container) {
     need(!container.error().what.empty(), "refused without a word", container.error());
