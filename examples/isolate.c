@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   if (spec == NULL ||
       isle_spec_create(spec, CLONE_NEWUTS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS) != 0 ||
       isle_spec_set_hostname(spec, argv[1]) != 0 ||
-      isle_spec_add_file_system(spec, "proc", NULL, "/proc") != 0 ||
+      isle_spec_add_file_system(spec, "proc", NULL, "/proc", NULL) != 0 ||
       isle_spec_set_args(spec, (const char* const*)argv + 2) != 0) {
     fprintf(stderr, "isolate: no memory\n");
     isle_spec_free(spec);

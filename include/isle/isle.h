@@ -127,36 +127,120 @@ int isle_set_namespace_limit(isle_type type, uint32_t limit, isle_error** error)
 /* ---- commands in namespaces -------------------------------------------------------------------- */
 
 /* What is wanted; nothing is implied, what is not mentioned stays the caller's. The functions that
- * add to it cannot fail but for want of memory (-1): mistakes are told by isle_spawn(). */
+ * add to it cannot fail but for want of memory (-1): mistakes are told by isle_spawn(). spec.h says
+ * more of each. */
 typedef struct isle_spec isle_spec;
 
 isle_spec* isle_spec_new(void);
 void isle_spec_free(isle_spec* spec);
-/* Argument vectors and environments end with NULL; args[0] is looked up in PATH. */
-int isle_spec_set_args(isle_spec* spec, const char* const* args);
-int isle_spec_set_env(isle_spec* spec, const char* const* env);
-int isle_spec_set_cwd(isle_spec* spec, const char* path);
+
 /* New namespaces, CLONE_NEW*. */
 int isle_spec_create(isle_spec* spec, uint64_t flags);
 /* The namespace is lent until the command has started. */
 int isle_spec_join(isle_spec* spec, const isle_namespace* ns);
+/* ... by a path: /proc/PID/ns/..., or what was bound. */
+int isle_spec_join_path(isle_spec* spec, isle_type type, const char* path);
+/* Keeps a new namespace beyond its last process, bound to a file. */
+int isle_spec_keep(isle_spec* spec, isle_type type, const char* path);
+int isle_spec_set_hostname(isle_spec* spec, const char* name);
+int isle_spec_set_domainname(isle_spec* spec, const char* name);
+int isle_spec_set_sysctl(isle_spec* spec, const char* name, const char* value);
+/* Of a new time namespace; `clock` is CLOCK_MONOTONIC or CLOCK_BOOTTIME. */
+int isle_spec_set_time_offset(isle_spec* spec, int clock, int64_t offset_ns);
+int isle_spec_loopback_up(isle_spec* spec);
+
 /* One line of a new user namespace's map. */
 int isle_spec_map_uids(isle_spec* spec, uint32_t inside, uint32_t outside, uint32_t size);
 int isle_spec_map_gids(isle_spec* spec, uint32_t inside, uint32_t outside, uint32_t size);
+/* The ranges of /etc/subuid and /etc/subgid, or a failure. */
+int isle_spec_map_auto(isle_spec* spec);
+int isle_spec_set_setgroups(isle_spec* spec, int allow);
+/* As counted inside. */
 int isle_spec_set_user(isle_spec* spec, uid_t uid, gid_t gid);
-int isle_spec_set_hostname(isle_spec* spec, const char* name);
+int isle_spec_set_groups(isle_spec* spec, const gid_t* groups, size_t count);
+
+/* ---- the root and what is mounted on it, in the order of the calls ----
+ * `options` are words as mount(8) has them, separated by commas, or NULL: ro, nosuid, rnodev (the
+ * mounts below, too), noatime, rslave ...; for a bind also norec, for everything optional (passed
+ * over where it is missing). All other words are the file system's own: size=16M, mode=755. */
+
 int isle_spec_set_root(isle_spec* spec, const char* path, int read_only);
-/* A part of the caller's files at `destination` in the root. */
-int isle_spec_add_bind(isle_spec* spec, const char* source, const char* destination, int read_only);
+/* MOUNT_ATTR_* for the root's whole tree, before anything is mounted on it. */
+int isle_spec_set_root_attributes(isle_spec* spec, uint64_t attributes);
+/* Changes to the root go to `upper`, with `work` for overlayfs itself; to memory where these are NULL. */
+int isle_spec_set_root_overlay(isle_spec* spec, const char* upper, const char* work);
+/* Without a new root: "private", "slave", "shared", "unbindable", of the caller's mounts inside. */
+int isle_spec_set_propagation(isle_spec* spec, const char* kind);
+/* A part of the caller's files, with the mounts below it. */
+int isle_spec_add_bind(isle_spec* spec, const char* source, const char* destination,
+                       const char* options);
+/* ... by a descriptor, which is lent until the command has started. */
+int isle_spec_add_bind_fd(isle_spec* spec, int fd, const char* destination, const char* options);
 /* A new file system; `source` may be NULL. */
 int isle_spec_add_file_system(isle_spec* spec, const char* type, const char* source,
-                              const char* destination);
+                              const char* destination, const char* options);
+/* overlayfs; `lower` ends with NULL, topmost first. Changes go to memory where `upper` is NULL. */
+int isle_spec_add_overlay(isle_spec* spec, const char* const* lower, const char* upper,
+                          const char* work, const char* destination);
+/* /dev as a container expects it. */
+int isle_spec_add_dev(isle_spec* spec, const char* destination);
+/* The parts of /proc that change the whole machine made read-only. */
+int isle_spec_cover_proc(isle_spec* spec, const char* destination);
+int isle_spec_add_directory(isle_spec* spec, const char* destination, mode_t mode);
+int isle_spec_add_symlink(isle_spec* spec, const char* target, const char* destination);
+/* A file with the bytes of `source`, or of the descriptor, read when the command starts. */
+int isle_spec_add_file(isle_spec* spec, const char* source, const char* destination, mode_t mode);
+int isle_spec_add_file_fd(isle_spec* spec, int fd, const char* destination, mode_t mode);
+int isle_spec_add_device(isle_spec* spec, const char* destination, mode_t mode, uint32_t major,
+                         uint32_t minor);
+/* New attributes for the mount at `destination`. */
+int isle_spec_remount(isle_spec* spec, const char* destination, const char* options);
+/* It cannot be read; passed over where there is nothing. */
+int isle_spec_mask(isle_spec* spec, const char* destination);
+
+/* ---- the process ---- */
+
+/* Argument vectors and environments end with NULL; args[0] is looked up in PATH. */
+int isle_spec_set_args(isle_spec* spec, const char* const* args);
+int isle_spec_set_env(isle_spec* spec, const char* const* env);
+int isle_spec_set_cwd(isle_spec* spec, const char* path);
+int isle_spec_set_umask(isle_spec* spec, mode_t mask);
+/* Five sets, bit n is capability n. */
+int isle_spec_set_capabilities(isle_spec* spec, uint64_t bounding, uint64_t effective,
+                               uint64_t permitted, uint64_t inheritable, uint64_t ambient);
 int isle_spec_set_no_new_privileges(isle_spec* spec, int on);
+/* RLIMIT_*. */
+int isle_spec_set_rlimit(isle_spec* spec, int resource, uint64_t soft, uint64_t hard);
+int isle_spec_set_nice(isle_spec* spec, int nice);
+int isle_spec_set_oom_score_adj(isle_spec* spec, int score);
+int isle_spec_set_cpus(isle_spec* spec, const int* cpus, size_t count);
+/* struct sock_filter, 8 bytes each; SECCOMP_FILTER_FLAG_*. */
+int isle_spec_set_seccomp(isle_spec* spec, const void* instructions, size_t count, uint32_t flags);
+int isle_spec_set_apparmor_profile(isle_spec* spec, const char* profile);
+int isle_spec_set_selinux_label(isle_spec* spec, const char* label);
+/* A controlling terminal of its own of that size; its other end is isle_process_console(). */
+int isle_spec_set_terminal(isle_spec* spec, uint16_t rows, uint16_t columns);
+int isle_spec_set_new_session(isle_spec* spec, int on);
 /* A small pid 1 that reaps orphans and forwards signals; the command is its child. */
 int isle_spec_set_init(isle_spec* spec, int on);
 /* SIGKILL when the thread that started it ends. */
 int isle_spec_set_die_with_parent(isle_spec* spec, int on);
-int isle_spec_loopback_up(isle_spec* spec);
+/* Descriptors that stay open in the command, besides 0, 1 and 2. */
+int isle_spec_pass_fds(isle_spec* spec, const int* fds, size_t count);
+
+/* ---- limits, in a cgroup of its own ---- */
+
+/* Its name below the cgroup that isle may use. */
+int isle_spec_set_cgroup(isle_spec* spec, const char* name);
+int isle_spec_set_memory_limit(isle_spec* spec, int64_t bytes);
+int isle_spec_set_cpu_quota(isle_spec* spec, int64_t quota_us, uint64_t period_us);
+int isle_spec_set_pids_limit(isle_spec* spec, int64_t most);
+/* A file of a cgroup v2 controller: "io.weight", "50". */
+int isle_spec_set_unified(isle_spec* spec, const char* file, const char* value);
+
+/* The plan, as `isle run --explain` prints it, or as JSON; given back by isle_text_free(). */
+char* isle_spec_explain(const isle_spec* spec, int as_json, isle_error** error);
+void isle_text_free(char* text);
 
 typedef struct isle_process isle_process;
 
@@ -168,10 +252,14 @@ typedef struct isle_exit {
 
 /* Starts it: the command's execve has succeeded when this returns. */
 isle_process* isle_spawn(const isle_spec* spec, isle_error** error);
+/* ... with descriptors of the caller as the command's 0, 1 and 2. */
+isle_process* isle_spawn_with(const isle_spec* spec, const int stdio[3], isle_error** error);
 /* As the caller counts. */
 pid_t isle_process_pid(const isle_process* process);
 /* Readable when it ends. Lent: belongs to the process. */
 int isle_process_pidfd(const isle_process* process);
+/* The other end of its terminal, -1 where it has none. Lent. */
+int isle_process_console(const isle_process* process);
 int isle_process_signal(isle_process* process, int signal, isle_error** error);
 /* Once only. */
 int isle_process_wait(isle_process* process, isle_exit* end, isle_error** error);

@@ -6,10 +6,12 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "isle/error.h"
 #include "isle/isle.h"
 #include "isle/namespace.h"
+#include "isle/spec.h"
 
 struct isle_error {
   isle::Error error;
@@ -18,6 +20,13 @@ struct isle_error {
 
 struct isle_namespace {
   isle::Namespace ns;
+};
+
+struct isle_spec {
+  isle::Spec spec;
+  isle::Origin from = 0;
+  /// What no Spec can say; told when it is used.
+  std::vector<isle::Error> complaints;
 };
 
 namespace isle::c {

@@ -1,11 +1,14 @@
 // isle.h as a C program uses it.
 #include "isle/isle.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 #include <string>
 
 #include "isle/run.h"
@@ -131,6 +134,158 @@ TEST_F(CRun, ACommandAndHowItEnds) {
   ASSERT_NE(error, nullptr);
   EXPECT_STREQ(isle_error_asked_by(error), "isle.h");
   EXPECT_EQ(code_of(error), ENOENT);
+  isle_spec_free(spec);
+}
+
+/// Each function that adds to a spec, at least once.
+void want_everything(isle_spec* spec, const isle_namespace* net, int fd) {
+  const char* const args[] = {"true", nullptr};
+  const char* const env[] = {"A=1", nullptr};
+  const char* const lower[] = {"/etc", "/usr", nullptr};
+  const gid_t groups[] = {7};
+  const int cpus[] = {0};
+  const uint64_t allow[] = {0x7fff000000000006};  // BPF_RET | BPF_K, SECCOMP_RET_ALLOW
+  const int bad =
+      isle_spec_create(spec,
+                       CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWTIME | CLONE_NEWPID) |
+      isle_spec_join(spec, net) | isle_spec_join_path(spec, ISLE_IPC, "/proc/self/ns/ipc") |
+      isle_spec_keep(spec, ISLE_UTS, "/run/isle-c-test") | isle_spec_set_hostname(spec, "box") |
+      isle_spec_set_domainname(spec, "domain") |
+      isle_spec_set_sysctl(spec, "kernel.hostname", "other") |
+      isle_spec_set_time_offset(spec, CLOCK_BOOTTIME, 5'000'000'000) |
+      isle_spec_map_uids(spec, 0, 0, 10) | isle_spec_map_gids(spec, 0, 0, 10) |
+      isle_spec_set_setgroups(spec, 1) | isle_spec_set_user(spec, 3, 4) |
+      isle_spec_set_groups(spec, groups, 1) | isle_spec_set_root(spec, "/", 1) |
+      isle_spec_set_root_attributes(spec, 2) | isle_spec_set_root_overlay(spec, nullptr, nullptr) |
+      isle_spec_add_bind(spec, "/etc", "/opt", "ro,nosuid,rslave,norec") |
+      isle_spec_add_bind(spec, "/no/such", "/opt", "optional") |
+      isle_spec_add_bind_fd(spec, fd, "/srv", nullptr) |
+      isle_spec_add_file_system(spec, "tmpfs", nullptr, "/tmp", "noexec,size=1M") |
+      isle_spec_add_overlay(spec, lower, nullptr, nullptr, "/home") |
+      isle_spec_add_dev(spec, "/dev") |
+      isle_spec_add_file_system(spec, "proc", nullptr, "/proc", nullptr) |
+      isle_spec_cover_proc(spec, "/proc") | isle_spec_add_directory(spec, "/tmp/d", 0700) |
+      isle_spec_add_symlink(spec, "d", "/tmp/l") |
+      isle_spec_add_file(spec, "/etc/hostname", "/tmp/f", 0600) |
+      isle_spec_add_device(spec, "/dev/full", S_IFCHR | 0666, 1, 7) |
+      isle_spec_remount(spec, "/tmp", "nosuid") | isle_spec_mask(spec, "/etc/shadow") |
+      isle_spec_set_args(spec, args) | isle_spec_set_env(spec, env) | isle_spec_set_cwd(spec, "/") |
+      isle_spec_set_umask(spec, 077) | isle_spec_set_capabilities(spec, 1, 1, 1, 0, 0) |
+      isle_spec_set_no_new_privileges(spec, 1) | isle_spec_set_rlimit(spec, 7, 64, 64) |
+      isle_spec_set_nice(spec, 5) | isle_spec_set_oom_score_adj(spec, 100) |
+      isle_spec_set_cpus(spec, cpus, 1) | isle_spec_set_seccomp(spec, allow, 1, 0) |
+      isle_spec_set_new_session(spec, 1) | isle_spec_set_init(spec, 1) |
+      isle_spec_set_die_with_parent(spec, 1) | isle_spec_pass_fds(spec, &fd, 1);
+  EXPECT_EQ(bad, 0);
+}
+
+TEST_F(CRun, EveryWishIsInThePlan) {
+  ISLE_REQUIRE("root");
+  isle_spec* spec = isle_spec_new();
+  isle_namespace* net = isle_namespace_of_self(ISLE_NETWORK, nullptr);
+  const isle::Fd file(::open("/etc/hostname", O_RDONLY | O_CLOEXEC));
+  want_everything(spec, net, file.get());
+  isle_error* error = nullptr;
+  char* plan = isle_spec_explain(spec, 0, &error);
+  ASSERT_NE(plan, nullptr) << isle_error_message(error);
+  const std::string text = plan;
+  isle_text_free(plan);
+  for (const char* part : {"NEWUSER",
+                           "setns",
+                           "persist",
+                           "sethostname \"box\"",
+                           "setdomainname \"domain\"",
+                           "kernel/hostname",
+                           "boottime 5 0",
+                           "0 0 10",
+                           "setgroups [7]",
+                           "setresuid 3",
+                           "setresgid 4",
+                           "overlay",
+                           "\"/opt\"",
+                           "\"/srv\"",
+                           "\"size\" \"1M\"",
+                           "/home",
+                           "\"/tmp/d\"",
+                           "\"/tmp/l\"",
+                           "\"/tmp/f\"",
+                           "/dev/full",
+                           "/etc/shadow",
+                           "umask 077",
+                           "prlimit",
+                           "setpriority",
+                           "oom_score_adj",
+                           "sched_setaffinity",
+                           "seccomp",
+                           "setsid",
+                           "PR_SET_PDEATHSIG",
+                           "NO_NEW_PRIVS",
+                           "capset",
+                           "[\"A=1\"]",
+                           "from: isle.h"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\nis not in\n" << text;
+  char* json = isle_spec_explain(spec, 1, &error);
+  ASSERT_NE(json, nullptr);
+  EXPECT_EQ(std::string(json).find("\"version\": 1"), 4U);
+  isle_text_free(json);
+  isle_namespace_free(net);
+  isle_spec_free(spec);
+}
+
+TEST_F(CRun, MistakesAreToldBySpawn) {
+  isle_spec* spec = isle_spec_new();
+  const char* args[] = {"true", nullptr};
+  isle_spec_set_args(spec, args);
+  EXPECT_EQ(isle_spec_add_bind(spec, "/etc", "/opt", "ro,quick"), 0);
+  isle_error* error = nullptr;
+  EXPECT_EQ(isle_spawn(spec, &error), nullptr);
+  ASSERT_NE(error, nullptr);
+  EXPECT_STREQ(isle_error_what(error), "bind on \"/opt\": \"quick\" is no option of a bind");
+  EXPECT_EQ(code_of(error), 0);
+  isle_spec_free(spec);
+
+  spec = isle_spec_new();
+  isle_spec_set_args(spec, args);
+  isle_spec_set_propagation(spec, "sideways");
+  EXPECT_EQ(isle_spec_explain(spec, 0, &error), nullptr);
+  EXPECT_STREQ(isle_error_what(error), "\"sideways\" is no propagation");
+  isle_error_free(error);
+  isle_spec_free(spec);
+}
+
+TEST_F(CRun, DescriptorsAndATerminal) {
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  const isle::Fd read(pipe[0]);
+  isle::Fd write(pipe[1]);
+  isle_spec* spec = isle_spec_new();
+  const char* args[] = {"echo", "hello", nullptr};
+  isle_spec_set_args(spec, args);
+  const int stdio[3] = {0, write.get(), 2};
+  isle_exit end{};
+  isle_process* process = isle_spawn_with(spec, stdio, nullptr);
+  ASSERT_NE(process, nullptr);
+  EXPECT_EQ(isle_process_console(process), -1);
+  EXPECT_EQ(isle_process_wait(process, &end, nullptr), 0);
+  isle_process_free(process);
+  write.reset();
+  char text[16] = {};
+  EXPECT_EQ(::read(read.get(), text, sizeof text), 6);
+  EXPECT_STREQ(text, "hello\n");
+
+  const char* size[] = {"stty", "size", nullptr};
+  isle_spec_set_args(spec, size);
+  isle_spec_set_terminal(spec, 33, 77);
+  process = isle_spawn(spec, nullptr);
+  ASSERT_NE(process, nullptr);
+  const int console = isle_process_console(process);
+  EXPECT_GE(console, 0);
+  std::string seen;
+  for (ssize_t count = 0; (count = ::read(console, text, sizeof text)) > 0;)
+    seen.append(text, static_cast<size_t>(count));
+  EXPECT_EQ(seen, "33 77\r\n");
+  EXPECT_EQ(isle_process_wait(process, &end, nullptr), 0);
+  isle_process_free(process);
   isle_spec_free(spec);
 }
 

@@ -40,7 +40,7 @@ PKG_CONFIG_PATH=$libdir/pkgconfig make -C examples OUT="$work/make" CXX="$compil
     CXXFLAGS='-O0 -Wall -Wextra -Wpedantic -Werror' CFLAGS='-Wall -Wextra -Wpedantic -Werror' \
     >"$work/log" 2>&1 || { cat "$work/log"; fail "pkg-config isle"; }
 export LD_LIBRARY_PATH=$libdir
-for program in sandbox_command join_container keep_namespace build_rootfs isolate; do
+for program in sandbox_command join_container keep_namespace build_rootfs isolate sandbox; do
     usage=$("$work/cmake/$program" 2>&1)
     [[ $? == 2 && $usage == usage:* ]] || fail "$program of find_package: $usage"
 done
@@ -80,6 +80,14 @@ expect "$(readlink /proc/"$inside"/ns/pid)" join_container "$inside" readlink /p
 output=$(isolate elsewhere sh -c 'hostname; echo $$; ls -d /proc/[0-9]* | wc -l; exit 5' 2>"$work/log")
 [[ $? == 5 && $output == $'elsewhere\n1\n'* ]] || fail "isolate: $output"
 [[ $(cut -d ' ' -f 2 "$work/log") == $'mount\nnetwork\npid\nuts' ]] || fail "isolate says: $(cat "$work/log")"
+
+expect sandbox sandbox hostname
+expect 'no write, private' sandbox sh -c \
+    '(: >/etc/isle-example) 2>/dev/null || printf "no write, "; : >/tmp/isle-example && echo private'
+[[ ! -e /tmp/isle-example ]] || fail "sandbox wrote to the host's /tmp"
+sandbox sh -c 'exit 7'
+[[ $? == 7 ]] || fail "sandbox does not end as its command does"
+[[ $(sandbox --explain true) == *'sethostname "sandbox"'*'from: isle.h' ]] || fail "sandbox --explain"
 
 mkdir "$work/kept"
 expect '' keep_namespace make "$work/kept/one" first
