@@ -111,24 +111,30 @@ class Restorer {
       : call_(call), prepared_(prepared), directory_(directory), request_(request) {}
 
   Result<oci::State> restore(std::optional<uint64_t> signal_mask) {
-    Spec& spec = prepared_.container.spec;
-    prepared_.host = probe_host(spec);
+    if (prepared_.unit)
+      if (Status status = prepared_.unit->start(); !status) return give_up(status.error());
+    prepared_.host = probe_host(prepared_.container.spec);
     state_ = new_state(prepared_, call_.id());
     if (Status status = directory_.write(oci::kConfigFile, prepared_.config); !status)
-      return std::unexpected(status.error());
-    if (Status status = directory_.save(state_); !status) return std::unexpected(status.error());
-    if (Status status = make_mount_points(); !status) return std::unexpected(status.error());
+      return give_up(status.error());
+    if (Status status = directory_.save(state_); !status) return give_up(status.error());
+    if (Status status = make_mount_points(); !status) return give_up(status.error());
     std::vector<Fd> kept;
-    if (Status status = fill(kept, signal_mask); !status) return std::unexpected(status.error());
+    if (Status status = fill(kept, signal_mask); !status) return give_up(status.error());
     const auto pid = ask_criu(request_);
-    Status done = pid ? finish(*pid) : Status(std::unexpected(pid.error()));
-    if (done) return state_;
-    (void)end(state_);
-    (void)remove_cgroups(state_);
-    return std::unexpected(std::move(done.error()));
+    if (!pid) return give_up(pid.error());
+    if (Status status = finish(*pid); !status) return give_up(status.error());
+    return state_;
   }
 
  private:
+  std::unexpected<Error> give_up(Error error) {
+    (void)end(state_);
+    (void)remove_cgroups(state_);
+    if (prepared_.unit) prepared_.unit->abandon();
+    return std::unexpected(std::move(error));
+  }
+
   /// All is mounted as create does it, and given up: directories and files to mount on are in the
   /// root then, and no link in it was followed out of it.
   Status make_mount_points() {
@@ -179,6 +185,8 @@ class Restorer {
       return fail(0, "the container has a terminal: that needs --console-socket");
     }
     if (notice.name != "setup-namespaces") return {};
+    if (prepared_.unit)
+      if (Status status = prepared_.unit->release(); !status) return status;
     state_.host_pid = notice.host_pid;
     state_.start_time = start_time(notice.host_pid);
     if (Status status = directory_.save(state_); !status) return status;

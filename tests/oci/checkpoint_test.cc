@@ -234,6 +234,31 @@ TEST_F(OciCheckpoint, LeftRunningAndRestoredBesideItself) {
   EXPECT_NE(read_file("/proc/" + pid("c") + "/cgroup"), read_file("/proc/" + pid("d") + "/cgroup"));
 }
 
+TEST_F(OciCheckpoint, IntoAScopeOfSystemd) {
+  ISLE_REQUIRE("systemd");
+  bundle_->config["linux"]["cgroupsPath"] = "system.slice:isle:checkpoint";
+  bundle_->save();
+  const auto command = [&](const char* verb, const char* flag) {
+    return run_command(
+        {"/bin/sh", "-c", "cd $0; out=$1; shift; exec \"$@\" </dev/null >>\"$out\" 2>&1",
+         bundle_->dir() / "bundle", bundle_->dir() / "output", Bundle::runtime(), "--root",
+         bundle_->dir() / "state", "--systemd-cgroup", verb, flag, "--image-path", images(), "c"});
+  };
+  ASSERT_TRUE(command("create", "--debug").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  ASSERT_TRUE(counts_past(2));
+  ASSERT_TRUE(command("checkpoint", "--debug").ok()) << bundle_->output();
+  const int before = count();
+  ASSERT_TRUE(command("restore", "--detach").ok()) << bundle_->output();
+  EXPECT_TRUE(counts_past(before));
+  const auto pid = Json::parse(bundle_->oci({"state", "c"}).out)["pid"].get<int>();
+  EXPECT_NE(read_file("/proc/" + std::to_string(pid) + "/cgroup")
+                .find("/system.slice/isle-checkpoint.scope"),
+            std::string::npos);
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  EXPECT_FALSE(fs::exists("/sys/fs/cgroup/system.slice/isle-checkpoint.scope"));
+}
+
 // The pipes of who restores, and its exit status.
 TEST_F(OciCheckpoint, PipesAndExitStatus) {
   const auto command = [&](const std::vector<std::string>& words) {
