@@ -94,6 +94,7 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
   read_linux(config, container.spec);
   if (const auto linux_node = config.get("linux")) {
     container.net_devices = read_net_devices(*linux_node, container.spec);
+    container.rdt = read_rdt(*linux_node, with.id, container.spec);
     container.seccomp = read_seccomp(*linux_node, container.spec);
   }
   read_mounts(config, with, container.spec);

@@ -55,11 +55,21 @@ struct NetDevice {
   Origin from = 0;
 };
 
+/// linux.intelRdt.
+struct Rdt {
+  std::string name;    ///< Of the class of service, closID; "/": the one all processes start in.
+  bool named = false;  ///< In config.json; else it is the container's id.
+  std::vector<std::string> schemata;  ///< Lines to write.
+  bool monitored = false;
+  Origin from = 0;
+};
+
 struct Container {
   Spec spec;
   std::vector<NetDevice> net_devices;
   Hooks hooks;
   std::optional<Filter> seccomp;
+  std::optional<Rdt> rdt;
   std::string version;  ///< ociVersion
   Json annotations = Json::object();
   bool terminal = false;
@@ -112,6 +122,7 @@ void read_devices(const Node& config, Spec& spec);
 Hooks read_hooks(const Node& config, std::span<const std::string> environment, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
+std::optional<Rdt> read_rdt(const Node& linux_node, const std::string& id, Spec& spec);
 std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);
 void read_limits(const Node& resources, Spec& spec);
 void read_resources(const Node& config, const Circumstances& with, Container& container);

@@ -176,10 +176,6 @@ void read_linux(const Node& config, Spec& spec) {
   read_sysctl(*node, spec);
   read_personality(*node, spec);
   read_memory_policy(*node, spec);
-  for (const char* key : {"intelRdt"}) {
-    const auto later = node->get(key);
-    if (later && later->filled()) later->refuse(fmt::format("isle-oci cannot do \"{}\" yet", key));
-  }
 }
 
 }  // namespace isle::oci

@@ -78,6 +78,8 @@ std::string to_text(const State& state) {
                      {"cgroupPath", state.cgroup_path},
                      {"systemdUnit", state.unit},
                      {"namespaces", state.namespaces},
+                     {"rdt", state.rdt},
+                     {"rdtMade", state.rdt_made},
                      {"startSocket", state.start_socket},
                      {"rootfs", state.rootfs},
                      {"owner", state.owner},
@@ -104,6 +106,8 @@ Result<State> parse_state(std::string_view text) {
     state.cgroup_path = json->value("cgroupPath", "");
     state.unit = json->value("systemdUnit", "");
     state.namespaces = json->value("namespaces", std::vector<std::string>{});
+    state.rdt = json->value("rdt", std::vector<std::string>{});
+    state.rdt_made = json->value("rdtMade", std::vector<std::string>{});
     state.start_socket = json->value("startSocket", uint64_t{0});
     state.rootfs = json->value("rootfs", "");
     state.owner = json->value("owner", "");

@@ -37,6 +37,9 @@ struct State {
   std::string unit;  ///< systemd's, that they belong to; empty: nobody's.
   /// Types of the namespaces that are not the host's, runtime-spec names.
   std::vector<std::string> namespaces;
+  /// Groups of resctrl that its processes are put into, in this order, and those that are its own.
+  std::vector<std::string> rdt;
+  std::vector<std::string> rdt_made;
   uint64_t start_socket = 0;  ///< Inode of the socket it waits at for its start.
   std::string rootfs;
   std::string owner;

@@ -11,6 +11,7 @@
 #include "isle/names.h"
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
+#include "oci_cli/rdt.h"
 #include "oci_cli/unit.h"
 #include "oci_cli/verbs.h"
 
@@ -96,6 +97,7 @@ Status destroy(const Call& call, const oci::Directory& directory, const oci::Sta
   if (Status status = end(state); !status) return status;
   if (Status status = remove_cgroups(state); !status) return status;
   if (Status status = stop_unit(state); !status) return status;
+  remove_rdt(state.rdt_made);
   oci::Hooks hooks;
   if (state.hooks) {
     const auto config = directory.read(oci::kConfigFile);

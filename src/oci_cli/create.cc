@@ -98,6 +98,7 @@ class Maker {
     Spec& spec = prepared_.container.spec;
     const auto fail_with = [&](Error error) {
       if (prepared_.unit) prepared_.unit->abandon();
+      remove_rdt(prepared_.rdt.made);
       (void)directory.remove();
       return std::unexpected(std::move(error));
     };
@@ -114,7 +115,7 @@ class Maker {
       if (Status status = prepared_.unit->start(); !status) return fail_with(status.error());
       spec.calls_back = {.value = true, .from = spec.resources.path->from};
     }
-    prepared_.host = probe_host(spec);
+    probe(prepared_);
     oci::State state = new_state(prepared_, call_.id());
     take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
@@ -133,6 +134,10 @@ class Maker {
       if (Status status = directory.write(oci::kPlanFile, bytes_of(*plan)); !status)
         return fail_with(status.error());
     if (Status status = directory.save(state); !status) return fail_with(status.error());
+    if (prepared_.container.rdt)
+      if (Status status = make_rdt(prepared_.rdt, *prepared_.container.rdt, prepared_.resctrl);
+          !status)
+        return fail_with(status.error());
     LaunchOptions options;
     options.signal_mask = signal_mask;
     options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
@@ -316,7 +321,7 @@ int explain_bundle(const Call& call) {
   if (Status status = load_filter(prepared->container.seccomp, call.root, wish); !status)
     return call.report.fail(status.error());
   if (prepared->unit) wish.calls_back = {.value = true, .from = wish.resources.path->from};
-  prepared->host = probe_host(wish);
+  probe(*prepared);
   if (prepared->unit)  // systemd will have made it
     prepared->host.files[prepared->host.cgroup.v2_mount + wish.resources.path->value] = {
         .kind = FileKind::directory};

@@ -151,6 +151,8 @@ Status join_cgroups(const Call& call, const oci::State& state, Spec& spec) {
       if (!known) return fail(0, fmt::format("--cgroup {}: unknown controller \"{}\"", text, name));
     }
   }
+  for (const std::string& group : state.rdt)
+    spec.resources.join.push_back({.value = group, .from = from});
   for (size_t i = 0; i < state.cgroups.size(); ++i) {
     const std::string& own = state.cgroups[i];
     const std::string cgroup = chosen[i].empty() ? default_cgroup(state, own) : own + chosen[i];

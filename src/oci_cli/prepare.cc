@@ -39,6 +39,26 @@ void take_modes(Spec& spec) {
   }
 }
 
+/// Processes are put into its groups as into cgroups of v1: by "tasks".
+Status prepare_rdt(Prepared& prepared, const std::string& id) {
+  if (!prepared.container.rdt) return {};
+  Spec& spec = prepared.container.spec;
+  const Origin from = prepared.container.rdt->from;
+  const auto mount = resctrl_mount();
+  auto groups = mount ? plan_rdt(*prepared.container.rdt, id, *mount)
+                      : Result<RdtGroups>(std::unexpected(mount.error()));
+  if (!groups) {
+    Error error = std::move(groups.error());
+    error.asked_by = spec.origins[from];
+    return std::unexpected(std::move(error));
+  }
+  prepared.resctrl = *mount;
+  prepared.rdt = std::move(*groups);
+  for (const std::string& group : prepared.rdt.joined)
+    spec.resources.join.push_back({.value = group, .from = from});
+  return {};
+}
+
 }  // namespace
 
 Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
@@ -77,8 +97,15 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
     prepared.container.spec.resources = {};
   }
   take_modes(prepared.container.spec);
+  if (Status status = prepare_rdt(prepared, id); !status) return std::unexpected(status.error());
   for (const std::string& warning : prepared.container.warnings) call.report.warn(warning);
   return prepared;
+}
+
+void probe(Prepared& prepared) {
+  prepared.host = probe_host(prepared.container.spec);
+  for (const std::string& group : prepared.rdt.joined)
+    prepared.host.files[group + "/tasks"] = {.kind = FileKind::file};
 }
 
 oci::State new_state(const Prepared& prepared, const std::string& id) {
@@ -94,6 +121,8 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
   if (container.spec.root) state.rootfs = container.spec.root->path;
   for (const NamespaceWish& wish : container.spec.namespaces)
     state.namespaces.emplace_back(to_string(wish.type));
+  state.rdt = prepared.rdt.joined;
+  state.rdt_made = prepared.rdt.made;
   if (container.cgroup_path.empty()) return state;
   state.cgroup_path = container.cgroup_path;
   if (prepared.unit) state.unit = prepared.unit->name();

@@ -6,6 +6,7 @@
 
 #include "isle/host.h"
 #include "oci/config.h"
+#include "oci_cli/rdt.h"
 #include "oci_cli/unit.h"
 #include "oci_cli/verbs.h"
 
@@ -18,9 +19,14 @@ struct Prepared {
   Host host;
   std::string bundle;
   std::optional<Unit> unit;  ///< Where systemd makes the cgroup.
+  RdtGroups rdt;             ///< With container.rdt, below `resctrl`.
+  std::string resctrl;
 };
 
 Result<Prepared> prepare(const Call& call, const std::string& bundle_option, const std::string& id);
+
+/// Its `host`: what is there, and what will be by the time of the launch.
+void probe(Prepared& prepared);
 
 /// The state of one that is being made.
 oci::State new_state(const Prepared& prepared, const std::string& id);

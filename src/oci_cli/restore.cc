@@ -113,11 +113,15 @@ class Restorer {
   Result<oci::State> restore(std::optional<uint64_t> signal_mask) {
     if (prepared_.unit)
       if (Status status = prepared_.unit->start(); !status) return give_up(status.error());
-    prepared_.host = probe_host(prepared_.container.spec);
+    probe(prepared_);
     state_ = new_state(prepared_, call_.id());
     if (Status status = directory_.write(oci::kConfigFile, prepared_.config); !status)
       return give_up(status.error());
     if (Status status = directory_.save(state_); !status) return give_up(status.error());
+    if (prepared_.container.rdt)
+      if (Status status = make_rdt(prepared_.rdt, *prepared_.container.rdt, prepared_.resctrl);
+          !status)
+        return give_up(status.error());
     if (Status status = make_mount_points(); !status) return give_up(status.error());
     std::vector<Fd> kept;
     if (Status status = fill(kept, signal_mask); !status) return give_up(status.error());
@@ -132,6 +136,7 @@ class Restorer {
     (void)end(state_);
     (void)remove_cgroups(state_);
     if (prepared_.unit) prepared_.unit->abandon();
+    remove_rdt(prepared_.rdt.made);
     return std::unexpected(std::move(error));
   }
 
