@@ -42,6 +42,7 @@ uninstall:  ## remove what make install put there; same PREFIX and DESTDIR
 
 test:  ## all tests; TESTS=REGEX: those only; ISLE_TESTS_MUST_RUN=root,...: skipping for want of these fails
 	@tools/install_deps build test $(compiler)
+	@tools/get_engines
 	@$(build) $(PRESET)
 	@$(ctest) $(PRESET) $(if $(TESTS),-R '$(TESTS)')
 

@@ -1,6 +1,8 @@
 // Into several namespaces: in which order, and which of them a process has that the caller has not.
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <iterator>
 
 #include "isle/namespace.h"
 #include "sys/syscalls.h"
@@ -35,19 +37,22 @@ std::vector<const Namespace*> join_order(const NamespaceRefs& namespaces) {
   constexpr std::array kOrder = {NamespaceType::cgroup, NamespaceType::ipc,  NamespaceType::network,
                                  NamespaceType::uts,    NamespaceType::time, NamespaceType::pid,
                                  NamespaceType::mount,  NamespaceType::user};
-  std::vector<const Namespace*> order(namespaces.begin(), namespaces.end());
-  std::ranges::stable_sort(
-      order, {}, [&](const Namespace* n) { return std::ranges::find(kOrder, n->type()); });
+  std::vector<const Namespace*> order;
+  for (const NamespaceType type : kOrder)
+    std::ranges::copy_if(namespaces, std::back_inserter(order),
+                         [&](const Namespace* n) { return n->type() == type; });
   if (order.empty() || order.back()->type() != NamespaceType::user) return order;
   const Namespace* user = order.back();
+  order.pop_back();
   // In the user namespace the caller has all privilege over what belongs to it, and none over the
   // rest; so the rest is joined before, by the privilege the caller has now.
   const bool privileged = is_privileged();
-  const auto after = std::stable_partition(
-      order.begin(), order.end() - 1,
-      [&](const Namespace* each) { return privileged && !owned_within(*each, *user); });
-  std::rotate(after, order.end() - 1, order.end());
-  return order;
+  std::vector<const Namespace*> before;
+  std::vector<const Namespace*> after{user};
+  for (const Namespace* each : order)
+    (privileged && !owned_within(*each, *user) ? before : after).push_back(each);
+  before.insert(before.end(), after.begin(), after.end());
+  return before;
 }
 
 Status enter(const NamespaceRefs& namespaces) {

@@ -2,8 +2,7 @@
 """engines_containerd.py [--runtime PROGRAM]: containerd (by ctr) and docker drive isle-oci.
 
 Their daemons run in mount and network namespaces of the test's own, with all state in one directory; the machine's
-services, /var/lib and firewall are not touched. Programs are taken from PATH and from ISLE_ENGINES_PATH, for packages
-that were unpacked only.
+services, /var/lib and firewall are not touched.
 """
 import argparse
 import hashlib
@@ -16,12 +15,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 
-BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
-MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
-os.environ["PATH"] += ":" + os.environ.get("ISLE_ENGINES_PATH", "") + ":/usr/sbin:/sbin"
+from engines import BUILD, Cgroups, Suite, in_own_namespaces
+
 NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
 
 # (words, status, what the output has). ctr's `run` wants image, name, command.
@@ -81,28 +78,6 @@ DOCKER = [
 ]
 
 
-def skip(name, why):
-    held = name in MUST_RUN or "all" in MUST_RUN
-    print(f"needs {name}: {why}" + (" (and ISLE_TESTS_MUST_RUN lists it)" if held else ""))
-    sys.exit(1 if held else 77)
-
-
-def in_own_namespaces():
-    if os.environ.get("ISLE_ENGINES_INSIDE"):
-        return
-    if os.geteuid() != 0:
-        skip("root", f"this is uid {os.geteuid()}")
-    for program in ("containerd", "ctr", "containerd-shim-runc-v2", "busybox"):
-        if shutil.which(program) is None:
-            skip("containerd" if program != "busybox" else program, f"{program} is not installed")
-    with tempfile.TemporaryDirectory(prefix="isle-containerd-", dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
-        environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}
-        # A pid namespace, so that shims and daemons end with the test.
-        done = subprocess.run(["unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc",
-                               "--propagation", "private", sys.executable, *sys.argv], env=environment, check=False)
-    sys.exit(done.returncode)
-
-
 def layer():
     """The image's one layer, a tar file."""
     text = io.BytesIO()
@@ -155,42 +130,28 @@ class Daemon:
             self.process.kill()
 
 
-class Suite:
-    def __init__(self):
-        self.passed, self.failed, self.skipped = 0, [], {}
-        self.v1 = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
-
-    def run(self, who, command, rows, words_of_run):
-        for words, status, wanted, *need in rows:
-            if need and not (self.v1 if need == ["v1"] else shutil.which(need[0])):
-                self.skipped[need[0]] = self.skipped.get(need[0], 0) + 1
-                continue
-            tries = 50 if words.startswith("WAIT ") else 1
-            argv = command + shlex.split(words.removeprefix("WAIT ").replace("{run}", words_of_run))
-            for _ in range(tries):
-                try:
-                    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                          text=True, timeout=60, check=False)
-                    got, output = done.returncode, done.stdout
-                except subprocess.TimeoutExpired as late:
-                    got, output = "no end", str(late.stdout)
-                if got == status and wanted in output:
-                    break
-                if tries > 1:
-                    time.sleep(0.1)
+def check(suite, who, command, rows, words_of_run):
+    for words, status, wanted, *need in rows:
+        if need and not suite.has(need[0]):
+            suite.skip(need[0])
+            continue
+        argv = command + shlex.split(words.removeprefix("WAIT ").replace("{run}", words_of_run))
+        for _ in range(50 if words.startswith("WAIT ") else 1):
+            got, output = suite.run(argv)
             if got == status and wanted in output:
-                self.passed += 1
-            else:
-                self.failed.append(f"{who} {words}\n  status {got}, expected {status}, and {wanted!r} in\n  {output.strip()[-600:]}")
+                break
+            time.sleep(0.1)
+        suite.judge(f"{who} {words}", got, output, status, wanted)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runtime", default=str(BUILD / "bin/isle-oci"))
     options = parser.parse_args()
-    in_own_namespaces()
-    scratch = pathlib.Path(os.environ["ISLE_ENGINES_INSIDE"])
-    cgroups = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("*/*")}
+    # A pid namespace, so that shims and daemons end with the test.
+    scratch = in_own_namespaces("isle-containerd-", ("containerd", "ctr", "containerd-shim-runc-v2", "busybox"), "--pid", "--fork",
+                                "--kill-child", "--mount-proc")
+    cgroups = Cgroups("docker", "default", "moby")
     for directory in ("/run", "/var/lib/containerd", "/var/lib/docker", "/etc/docker"):
         if os.path.isdir(directory):
             subprocess.run(["mount", "-t", "tmpfs", "isle-test", directory], check=True)
@@ -203,7 +164,7 @@ def main():
         '[grpc]\naddress = "/run/c.sock"\n[plugins."io.containerd.internal.v1.opt"]\n'
         f'path = "{scratch}/opt"\n')
     ctr = ["ctr", "--address", "/run/c.sock"]
-    suite = Suite()
+    suite = Suite(options.runtime)
     daemons = [Daemon(scratch, "containerd", ["containerd", "--config", str(scratch / "config.toml")], [*ctr, "version"])]
     try:
         imported = subprocess.run([*ctr, "images", "import", "--snapshotter", "native", str(scratch / "bb.tar")], capture_output=True,
@@ -211,13 +172,11 @@ def main():
         if imported.returncode != 0:
             raise RuntimeError(f"ctr images import: {imported.stderr}")
         rows = [(words.replace(" bb ", " docker.io/library/bb:latest "), *rest) for words, *rest in CTR]
-        suite.run("ctr", ctr, rows, f"--snapshotter native --runc-binary {options.runtime}")
-        told = subprocess.run([options.runtime, "features"], capture_output=True, text=True, check=False)
-        features = json.loads(told.stdout) if told.returncode == 0 else {}
+        check(suite, "ctr", ctr, rows, f"--snapshotter native --runc-binary {options.runtime}")
         if shutil.which("dockerd") is None:
-            suite.skipped["docker"] = len(DOCKER)
-        elif not features.get("hooks", ["prestart"]):  # docker sets a container's network up by one
-            suite.skipped["hooks of the runtime, for docker"] = len(DOCKER)
+            suite.skip("docker", len(DOCKER))
+        elif not suite.features.get("hooks", ["prestart"]):  # docker sets a container's network up by one
+            suite.skip("hooks of the runtime, for docker", len(DOCKER))
         else:
             # The client of docker.io; another of that name may stand before it in PATH.
             client = pathlib.Path(shutil.which("dockerd")).parent.parent / "bin/docker"
@@ -228,24 +187,15 @@ def main():
                 "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
                 "--bridge=none", "--exec-opt", "native.cgroupdriver=cgroupfs"], [*docker, "version"]))
             subprocess.run([*docker, "load", "-i", str(scratch / "bb.tar")], capture_output=True, check=True)
-            seccomp = features.get("linux", {}).get("seccomp", {}).get("enabled", True)
-            unconfined = "" if seccomp else " --security-opt seccomp=unconfined"
-            suite.run("docker", docker, DOCKER, "--runtime isle --network none" + unconfined)
+            unconfined = "" if suite.has("seccomp") else " --security-opt seccomp=unconfined"
+            check(suite, "docker", docker, DOCKER, "--runtime isle --network none" + unconfined)
     except RuntimeError as error:
         suite.failed.append(str(error))
     finally:
         for daemon in reversed(daemons):
             daemon.end()
-        for path in pathlib.Path("/sys/fs/cgroup").glob("*/*"):
-            if path.is_dir() and str(path) not in cgroups and path.name in ("docker", "default", "moby"):
-                subprocess.run(["find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"],
-                               stderr=subprocess.DEVNULL, check=False)
-    for what in suite.failed:
-        print(f"FAILED: {what}")
-    for need, count in suite.skipped.items():
-        print(f"skipped {count}: needs {need}")
-    print(f"{suite.passed} passed, {len(suite.failed)} failed, {sum(suite.skipped.values())} skipped")
-    return 1 if suite.failed or any(need in MUST_RUN for need in suite.skipped) else 0
+        cgroups.remove()
+    return suite.report()
 
 
 if __name__ == "__main__":

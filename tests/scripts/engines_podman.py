@@ -7,7 +7,6 @@ of busybox, states, networks and locks are in one directory, and nothing of the 
 firewall is touched.
 """
 import argparse
-import json
 import os
 import pathlib
 import pty
@@ -16,40 +15,18 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
-BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
-MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
+from engines import BUILD, TTY, Cgroups, Suite, in_own_namespaces
+
 UID = 54322
 SUBIDS = "containers:200000:65536\nengineuser:300000:65536\n"
 COMMON = ["--network", "none"]
-FEATURES = {}  # what the runtime says of itself
 
 
-def skip(name, why):
-    held = name in MUST_RUN or "all" in MUST_RUN
-    print(f"needs {name}: {why}" + (" (and ISLE_TESTS_MUST_RUN lists it)" if held else ""))
-    sys.exit(1 if held else 77)
-
-
-def in_own_namespaces():
-    """Starts this again where mounts and network are its own; cgroups stay the machine's, with a parent of ours."""
-    if os.environ.get("ISLE_ENGINES_INSIDE"):
-        return
-    if os.geteuid() != 0:
-        skip("root", f"this is uid {os.geteuid()}")
-    for program in ("podman", "conmon", "busybox"):
-        if shutil.which(program) is None:
-            skip(program, f"{program} is not installed")
-    with tempfile.TemporaryDirectory(prefix="isle-podman-", dir="/var/tmp") as scratch:
-        os.chmod(scratch, 0o755)
-        environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}
-        done = subprocess.run(["unshare", "--mount", "--net", "--ipc", "--propagation", "private", sys.executable,
-                               *sys.argv], env=environment, check=False)
-        subprocess.run(["unshare", "--mount", "rm", "-rf", "--one-file-system", f"{scratch}/root", f"{scratch}/user"],
-                       check=False)
-    sys.exit(done.returncode)
+def remove_stores(scratch):
+    """Where an overlay may still be mounted, in a mount namespace without it."""
+    subprocess.run(["unshare", "--mount", "rm", "-rf", "--one-file-system", f"{scratch}/root", f"{scratch}/user"], check=False)
 
 
 class Podman:
@@ -96,15 +73,13 @@ class Podman:
         own = ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"] if self.uid else []
         return [*own, *words]
 
-    def run(self, *words, program="podman", **more):
-        return subprocess.run(self.argv([program, *words]), env=self.environment, cwd=self.home / "context", text=True,
-                              stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=90, check=False, **more)
+    def run(self, suite, *words, program="podman"):
+        return suite.run(self.argv([program, *words]), env=self.environment, cwd=self.home / "context")
 
-    def import_image(self):
+    def import_image(self, suite):
         archive = self.home / "context/bb.tar"
         subprocess.run(["tar", "-C", self.home / "context/image", "-cf", archive, "."], check=True)
-        return self.run("import", str(archive), "bb")
+        return self.run(suite, "import", str(archive), "bb")
 
     def on_terminal(self, *words):
         """What a command says on a terminal of its own."""
@@ -130,8 +105,7 @@ class Podman:
         return os.waitstatus_to_exitcode(status), text.decode(errors="replace")
 
 
-# (words, status, what the output has). "!x": what it has not. TTY: on a terminal.
-TTY = "tty"
+# (words, status, what the output has, what it needs, "nonet": with the network it names). TTY: on a terminal.
 BOTH = [
     ("run --rm bb echo hello", 0, "hello"),
     ("run --rm bb sh -c 'exit 7'", 7, ""),
@@ -205,59 +179,41 @@ ROOT = [
     ("run --rm --device /dev/fuse:/dev/x:r bb sh -c 'test -c /dev/x'", 0, "", "fuse"),
     ("run --rm --network bridge bb ip -o link", 0, "eth0", "", "nonet"),
     ("run --rm --network slirp4netns bb ip -o link", 0, "tap0", "slirp4netns", "nonet"),
+    ("run --rm --network pasta bb ip -o link", 0, ": lo", "pasta and podman 4.4", "nonet"),
+    ("pod create --name q --share net,ipc,uts --infra-name q-infra --infra-image localhost/bb --infra-command 'sleep 1000'", 0, "", "seccomp"),
+    ("run -d --pod q --name q1 bb sleep 1000", 0, "", "seccomp", "nonet"),
+    ("exec q1 ip -o link", 0, "eth0", "seccomp"),
+    ("run --rm --pod q bb ip -o link", 0, "eth0", "seccomp", "nonet"),
+    ("pod stats --no-stream q", 0, "q1", "seccomp"),
+    ("pod rm -f -t 0 q", 0, "", "seccomp"),
+    ("run -d --name u --health-cmd 'exit 3' --health-retries 1 bb sleep 1000", 0, ""),
+    ("healthcheck run u", 1, "unhealthy"),
+    ("rm -f -t 0 u", 0, ""),
 ]
 BUILDAH = [("build --isolation oci -t made .", 0, "built", "seccomp")]
 
 
-def available(need):
-    if need in ("", TTY):
-        return True
-    if need == "seccomp":
-        return FEATURES.get("linux", {}).get("seccomp", {}).get("enabled", True)
-    if need == "tmpcopyup":
-        return need in FEATURES.get("mountOptions", [need])
-    if need in ("v1", "v2"):
-        return (need == "v2") == pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    return pathlib.Path(f"/dev/{need}").exists() if need in ("fuse", "mqueue") else shutil.which(need) is not None
+def check(suite, podman, row, only, program="podman"):
+    words, status, wanted, need, net = (*row, "", "")[:5]
+    if only and only not in words and "run -d" not in words:
+        return
+    if not suite.has(need):
+        suite.skip(need)
+        return
+    argv = shlex.split(words.replace("{{", "\0").replace("{context}", str(podman.home / "context")).replace("\0", "{{"))
+    if argv[0] == "run" and net != "nonet":
+        argv[1:1] = COMMON
+    if argv[0] == "run" and not suite.has("seccomp"):
+        argv[1:1] = ["--security-opt", "seccomp=unconfined"]
+    if argv[0] == "build" and program == "buildah":
+        argv[1:1] = ["--network", "none", "--pull-never"]
+    got, output = podman.on_terminal(*argv) if need == TTY else podman.run(suite, *argv, program=program)
+    suite.judge(f"{program} (uid {podman.uid}) {words}", got, output, status, wanted)
 
 
-class Suite:
-    def __init__(self, only):
-        self.only = only
-        self.passed, self.failed, self.skipped = 0, [], {}
-
-    def check(self, podman, row, program="podman"):
-        words, status, wanted, need, net = (*row, "", "")[:5]
-        if self.only and self.only not in words and "run -d" not in words:
-            return
-        who = f"{program} (uid {podman.uid})"
-        if not available(need):
-            self.skipped[need] = self.skipped.get(need, 0) + 1
-            return
-        argv = shlex.split(words.replace("{{", "\0").replace("{context}", str(podman.home / "context")).replace("\0", "{{"))
-        if argv[0] == "run" and net != "nonet":
-            argv[1:1] = COMMON
-        if argv[0] == "run" and not available("seccomp"):
-            argv[1:1] = ["--security-opt", "seccomp=unconfined"]
-        if argv[0] == "build" and program == "buildah":
-            argv[1:1] = ["--network", "none", "--pull-never"]
-        try:
-            if need == TTY:
-                got, output = podman.on_terminal(*argv)
-            else:
-                done = podman.run(*argv, program=program)
-                got, output = done.returncode, done.stdout
-        except subprocess.TimeoutExpired as late:
-            got, output = "no end", str(late.stdout)
-        if got == status and wanted in output:
-            self.passed += 1
-        else:
-            self.failed.append(f"{who} {words}\n  status {got}, expected {status}, and {wanted!r} in\n  {output.strip()[-600:]}")
-
-
-def clean_up(podman):
-    podman.run("pod", "rm", "-f", "-a", "-t", "0")
-    podman.run("rm", "-f", "-a", "-t", "0")
+def clean_up(suite, podman):
+    podman.run(suite, "pod", "rm", "-f", "-a", "-t", "0")
+    podman.run(suite, "rm", "-f", "-a", "-t", "0")
 
 
 def main():
@@ -265,11 +221,8 @@ def main():
     parser.add_argument("--runtime", default=str(BUILD / "bin/isle-oci"))
     parser.add_argument("only", nargs="?", default="")
     options = parser.parse_args()
-    in_own_namespaces()
-    told = subprocess.run([options.runtime, "features"], capture_output=True, text=True, check=False)
-    FEATURES.update(json.loads(told.stdout) if told.returncode == 0 else {})
-    scratch = os.environ["ISLE_ENGINES_INSIDE"]
-    ours = pathlib.Path(scratch) / "etc"
+    scratch = in_own_namespaces("isle-podman-", ("podman", "conmon", "busybox"), undo=remove_stores)
+    ours = scratch / "etc"
     ours.mkdir()
     (ours / "subid").write_text(SUBIDS)
     (ours / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
@@ -282,37 +235,29 @@ def main():
     if pathlib.Path("/etc/containers/policy.json").exists():
         subprocess.run(["mount", "--bind", ours / "policy.json", "/etc/containers/policy.json"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    before = {str(p) for p in pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent")}
-    suite = Suite(options.only)
+    cgroups = Cgroups("libpod_parent")
+    suite = Suite(options.runtime)
     for uid, rows in ((0, BOTH + ROOT), (UID, BOTH)):
         if uid != 0 and shutil.which("newuidmap") is None:
-            suite.skipped["newuidmap"] = len(rows)
+            suite.skip("newuidmap", len(rows))
             continue
         podman = Podman(scratch, options.runtime, uid)
         try:
-            made = podman.import_image()
-            if made.returncode != 0:
-                suite.failed.append(f"uid {uid}: podman import: {made.stdout.strip()[-400:]}")
+            got, output = podman.import_image(suite)
+            if got != 0:
+                suite.failed.append(f"uid {uid}: podman import: {output.strip()[-400:]}")
                 continue
             for row in rows:
-                suite.check(podman, row)
-            if shutil.which("buildah") is None:
-                suite.skipped["buildah"] = len(BUILDAH)
-            else:
-                for row in BUILDAH:
-                    suite.check(podman, row, "buildah")
+                check(suite, podman, row, options.only)
+            if not suite.has("buildah"):
+                suite.skip("buildah", len(BUILDAH))
+                continue
+            for row in BUILDAH:
+                check(suite, podman, row, options.only, "buildah")
         finally:
-            clean_up(podman)
-    for path in pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"):
-        if str(path) not in before:
-            subprocess.run(["find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL, check=False)
-    for what in suite.failed:
-        print(f"FAILED: {what}")
-    for need, count in suite.skipped.items():
-        print(f"skipped {count}: needs {need}")
-    print(f"{suite.passed} passed, {len(suite.failed)} failed, {sum(suite.skipped.values())} skipped")
-    held = [need for need in suite.skipped if need in MUST_RUN]
-    return 1 if suite.failed or held else 0
+            clean_up(suite, podman)
+    cgroups.remove()
+    return suite.report()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""What the tests with real engines have in common: where programs are, what is skipped, how a row is judged, what stays behind.
+
+Programs are taken from PATH, from ISLE_ENGINES_PATH and from what tools/get_engines unpacked below the build directory, for
+packages that are not installed.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
+MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
+UNPACKED = BUILD.parent / "engines"
+TTY = "tty"
+
+for directory in (os.environ.get("ISLE_ENGINES_PATH", ""), UNPACKED / "usr/bin", UNPACKED / "usr/sbin", "/usr/sbin", "/sbin"):
+    os.environ["PATH"] += f":{directory}"
+if UNPACKED.is_dir():
+    os.environ["LD_LIBRARY_PATH"] = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-gnu")))
+
+
+def skip(name, why):
+    held = name in MUST_RUN or "all" in MUST_RUN
+    print(f"needs {name}: {why}" + (" (and ISLE_TESTS_MUST_RUN lists it)" if held else ""))
+    sys.exit(1 if held else 77)
+
+
+def in_own_namespaces(prefix, programs, *flags, undo=None):
+    """Starts this again where mounts and network are its own; cgroups stay the machine's. Gives the directory all is in."""
+    inside = os.environ.get("ISLE_ENGINES_INSIDE")
+    if inside:
+        return pathlib.Path(inside)
+    if os.geteuid() != 0:
+        skip("root", f"this is uid {os.geteuid()}")
+    for program in programs:
+        if shutil.which(program) is None:
+            skip(program, f"{program} is not installed")
+    with tempfile.TemporaryDirectory(prefix=prefix, dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
+        os.chmod(scratch, 0o755)
+        environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}
+        done = subprocess.run(["unshare", "--mount", "--net", "--ipc", *flags, "--propagation", "private", sys.executable, *sys.argv],
+                              env=environment, check=False)
+        if undo:
+            undo(scratch)
+    sys.exit(done.returncode)
+
+
+def features(runtime):
+    """What the runtime says of itself."""
+    told = subprocess.run([runtime, "features"], capture_output=True, text=True, check=False)
+    return json.loads(told.stdout) if told.returncode == 0 else {}
+
+
+class Cgroups:
+    """Removes, at the end, those of these names that were not there at the beginning."""
+
+    def __init__(self, *names):
+        self.names = names
+        self.before = self.here()
+
+    def here(self):
+        return {path for name in self.names for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}") if path.is_dir()}
+
+    def remove(self):
+        for path in self.here() - self.before:
+            subprocess.run(["find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL, check=False)
+
+
+class Suite:
+    def __init__(self, runtime):
+        self.features = features(runtime)
+        self.v1 = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        self.passed, self.failed, self.skipped = 0, [], {}
+
+    def has(self, need):
+        """need: a program, or one of these."""
+        if need in ("", TTY):
+            return True
+        if need == "seccomp":
+            return self.features.get("linux", {}).get("seccomp", {}).get("enabled", True)
+        if need == "tmpcopyup":
+            return need in self.features.get("mountOptions", [need])
+        if need == "pasta and podman 4.4":
+            said = subprocess.run(["podman", "--version"], capture_output=True, text=True, check=False).stdout
+            version = [int(number) for number in re.findall(r"\d+", said)[:2]]
+            return version >= [4, 4] and shutil.which("pasta") is not None
+        if need in ("v1", "v2"):
+            return (need == "v1") == self.v1
+        return pathlib.Path(f"/dev/{need}").exists() if need in ("fuse", "mqueue") else shutil.which(need) is not None
+
+    def skip(self, need, count=1):
+        self.skipped[need] = self.skipped.get(need, 0) + count
+
+    def run(self, argv, **more):
+        """Status, or "no end", and all that was said."""
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  errors="replace", timeout=90, check=False, **more)
+            return done.returncode, done.stdout
+        except subprocess.TimeoutExpired as late:
+            return "no end", str(late.stdout)
+
+    def judge(self, what, got, output, status, wanted):
+        if got == status and wanted in output:
+            self.passed += 1
+        else:
+            self.failed.append(f"{what}\n  status {got}, expected {status}, and {wanted!r} in\n  {output.strip()[-600:]}")
+
+    def report(self):
+        """The exit status."""
+        for what in self.failed:
+            print(f"FAILED: {what}")
+        for need, count in self.skipped.items():
+            print(f"skipped {count}: needs {need}")
+        print(f"{self.passed} passed, {len(self.failed)} failed, {sum(self.skipped.values())} skipped")
+        return 1 if self.failed or any(need in MUST_RUN for need in self.skipped) else 0
