@@ -14,7 +14,6 @@ namespace {
 
 using isle::Asked;
 using isle::Origin;
-using isle::ProcessWish;
 using isle::Spec;
 
 /// Changes the spec; -1 where there is no memory.

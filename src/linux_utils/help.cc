@@ -28,6 +28,7 @@ Ids of a new user namespace:
      --map-auto            --map-users=auto --map-groups=auto
      --map-subids          --map-users=subids --map-groups=subids
      --setgroups allow|deny  whether setgroups(2) may be called
+     --owner UID:GID       made by somebody who is that user
 
 The program:
  -f, --fork                is a child
@@ -43,6 +44,8 @@ The program:
 
 Mounts and clocks:
      --mount-proc[=DIR]    proc is mounted on /proc or DIR
+     --mount-binfmt[=DIR]  binfmt_misc on /proc/sys/fs/binfmt_misc or DIR
+ -l, --load-interp LINE    registers a format there; implies --mount-binfmt
      --propagation private|shared|slave|unchanged
      --monotonic SECONDS   offset of the monotonic clock
      --boottime SECONDS    offset of the boot time clock

@@ -436,6 +436,8 @@ Status Parser::settle() {
 
 }  // namespace
 
+std::span<const option> nsenter_options() { return std::span(kNames).first(kNames.size() - 1); }
+
 Result<Command> parse_nsenter(std::span<char* const> argv, const Surroundings& here) {
   return Parser(argv, here).parse();
 }

@@ -9,6 +9,9 @@ namespace isle::linux_utils {
 /// nsenter(1) refuses, too, and what could not be opened.
 Result<Command> parse_nsenter(std::span<char* const> argv, const Surroundings& here);
 
+/// Its long options, as getopt_long(3) takes them, without the last empty one.
+std::span<const option> nsenter_options();
+
 /// The text of --help.
 std::string nsenter_help();
 

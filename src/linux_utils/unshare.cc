@@ -517,6 +517,8 @@ Status Parser::settle() {
 
 }  // namespace
 
+std::span<const option> unshare_options() { return std::span(kNames).first(kNames.size() - 1); }
+
 Result<Command> parse_unshare(std::span<char* const> argv, const Surroundings& here) {
   return Parser(argv, here).parse();
 }

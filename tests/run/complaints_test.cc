@@ -245,9 +245,7 @@ std::string with_pids(std::string word, pid_t target) {
 TEST_P(Complaint, SaysWhatAndWhy) {
   const Mistake& mistake = GetParam();
   const Neighbour target({NamespaceType::user, NamespaceType::network, NamespaceType::uts}, [] {
-    test::write_file("/proc/self/setgroups", "deny");
-    test::write_file("/proc/self/uid_map", "0 0 1");
-    test::write_file("/proc/self/gid_map", "0 0 1");
+    test::map_root();
     return true;
   });
   ASSERT_TRUE(target.ready());

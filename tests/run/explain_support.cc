@@ -33,18 +33,11 @@ void must(int result, const char* what) {
   if (result < 0) throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-void own_mounts() {
-  must(unshare(CLONE_NEWNS), "unshare");
-  must(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make / private");
-}
-
 void own_user_namespace() {
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
   must(unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
-  write_file("/proc/self/setgroups", "deny");
-  write_file("/proc/self/uid_map", fmt::format("0 {} 1", uid));
-  write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid));
+  map_root(uid, gid);
 }
 
 testing::AssertionResult says(const std::string& text, const std::vector<std::string>& words) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/own_namespaces.h"
 #include "support/support.h"
 
 namespace isle::test {
@@ -20,9 +21,7 @@ std::string complaint(std::vector<std::string> words, std::optional<Identity> id
 std::string complaint_in(const std::function<void()>& situation, std::vector<std::string> words,
                          std::optional<Identity> identity = {});
 
-/// For situations: a mount namespace of one's own, from which nothing reaches the host.
-void own_mounts();
-/// A user namespace, with root mapped to the caller, and a mount namespace in it.
+/// For situations: a user namespace, with root mapped to the caller, and a mount namespace in it.
 void own_user_namespace();
 /// The first non-empty argument must be 0; `what` names the call.
 void must(int result, const char* what);

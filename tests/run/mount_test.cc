@@ -17,6 +17,7 @@
 
 #include "isle/in.h"
 #include "support/neighbour.h"
+#include "support/own_namespaces.h"
 #include "support/support.h"
 
 using isle::Mount;
@@ -26,14 +27,9 @@ using isle::NamespaceType;
 using isle::Propagation;
 using isle::test::in_fork;
 using isle::test::Neighbour;
+using isle::test::own_mounts;
 
 namespace {
-
-/// A mount namespace whose mounts nobody else sees.
-void own_mounts() {
-  ISLE_ASSERT_OK(isle::unshare({NamespaceType::mount}));
-  ISLE_ASSERT_OK(isle::set_propagation("/", Propagation::private_));
-}
 
 Mount only_mount_at(const std::string& point) {
   const auto all = isle::mounts();

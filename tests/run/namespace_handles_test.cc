@@ -15,6 +15,7 @@
 #include "isle/namespace.h"
 #include "ns/pids.h"
 #include "support/neighbour.h"
+#include "support/own_namespaces.h"
 #include "support/support.h"
 
 using isle::BorrowedFd;
@@ -44,14 +45,6 @@ int ip(std::vector<std::string> words) {
 void await_end(const isle::FileHandle& handle) {
   constexpr int kMostTries = 1000;
   for (int i = 0; i < kMostTries && Namespace::of_file_handle(handle); ++i) ::usleep(10'000);
-}
-
-/// In a new user namespace, as whoever made it: root there.
-bool map_root() {
-  isle::test::write_file("/proc/self/setgroups", "deny");
-  isle::test::write_file("/proc/self/uid_map", "0 0 1");
-  isle::test::write_file("/proc/self/gid_map", "0 0 1");
-  return true;
 }
 
 TEST(NamespaceHandle, ASocketLeadsToTheNamespaceItWasMadeIn) {
@@ -141,7 +134,8 @@ TEST(NamespaceHandle, ChildrenAreThoseDirectlyBelow) {
     const Neighbour first({NamespaceType::user});
     // Of this one only the grandchild has a process, which holds what is above it.
     const Neighbour second({NamespaceType::user}, [] {
-      return map_root() && isle::unshare({NamespaceType::user}).has_value();
+      isle::test::map_root();
+      return isle::unshare({NamespaceType::user}).has_value();
     });
     ASSERT_TRUE(first.ready() && second.ready());
     const auto grandchild = second.ns(NamespaceType::user);

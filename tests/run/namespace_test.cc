@@ -12,6 +12,7 @@
 #include <string>
 
 #include "support/neighbour.h"
+#include "support/own_namespaces.h"
 #include "support/support.h"
 
 using isle::Namespace;
@@ -19,6 +20,7 @@ using isle::NamespaceSet;
 using isle::NamespaceType;
 using isle::test::in_fork;
 using isle::test::Neighbour;
+using isle::test::own_mounts;
 
 namespace {
 
@@ -26,25 +28,6 @@ constexpr NamespaceSet kWithoutUser = NamespaceSet::all() - NamespaceSet{Namespa
 /// Those whose unshare moves the caller itself.
 constexpr NamespaceSet kMovesCaller =
     kWithoutUser - NamespaceSet{NamespaceType::pid, NamespaceType::time};
-
-/// The calling process and its children on one cpu: Linux 6.18 orders mount namespaces by numbers
-/// that grow only within a cpu, and binds no "older" one (docs/kernel-notes.md).
-void stay_on_one_cpu() {
-  cpu_set_t allowed;
-  ASSERT_EQ(::sched_getaffinity(0, sizeof allowed, &allowed), 0);
-  int cpu = 0;
-  while (!CPU_ISSET(cpu, &allowed)) ++cpu;
-  CPU_ZERO(&allowed);
-  CPU_SET(cpu, &allowed);
-  ASSERT_EQ(::sched_setaffinity(0, sizeof allowed, &allowed), 0) << "errno " << errno;
-}
-
-/// A mount namespace of the test's own, whose mounts nobody else sees.
-void own_mounts() {
-  stay_on_one_cpu();
-  ISLE_ASSERT_OK(isle::unshare({NamespaceType::mount}));
-  ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << "errno " << errno;
-}
 
 TEST(Namespace, UnshareMakesNewOnesAndEnterGoesBack) {
   ISLE_REQUIRE("root", "netns");

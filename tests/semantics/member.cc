@@ -135,25 +135,7 @@ void become_root_of_a_user_namespace() {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
   must(unshare({NamespaceType::user}));
-  write_file("/proc/self/setgroups", "deny");
-  write_file("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
-  write_file("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
-}
-
-void stay_on_one_cpu() {
-  cpu_set_t allowed;
-  must(libc(::sched_getaffinity(0, sizeof allowed, &allowed)));
-  int cpu = 0;
-  while (!CPU_ISSET(cpu, &allowed)) ++cpu;
-  CPU_ZERO(&allowed);
-  CPU_SET(cpu, &allowed);
-  must(libc(::sched_setaffinity(0, sizeof allowed, &allowed)));
-}
-
-void own_mounts() {
-  stay_on_one_cpu();
-  must(unshare({NamespaceType::mount}));
-  must(sys::mount("none", "/", nullptr, sys::MountFlags::rec | sys::MountFlags::private_, nullptr));
+  map_root(uid, gid);
 }
 
 void become_nobody() {

@@ -20,6 +20,7 @@
 
 #include "isle/fd.h"
 #include "isle/namespace.h"
+#include "support/own_namespaces.h"
 #include "sys/abi.h"
 #include "sys/syscalls.h"
 
@@ -74,11 +75,6 @@ std::string ask_outside(const std::function<std::string()>& function);
 
 /// Moves the caller into a user namespace in which it is root and nobody else is.
 void become_root_of_a_user_namespace();
-/// Moves the caller into a mount namespace from which nothing spreads.
-void own_mounts();
-/// The calling process and its children on one cpu: Linux 6.18 orders mount namespaces by numbers
-/// that grow only within a cpu, and binds no "older" one (docs/kernel-notes.md).
-void stay_on_one_cpu();
 /// Becomes an ordinary user without capabilities, in the namespaces it is in.
 void become_nobody();
 

@@ -1,6 +1,9 @@
 // The command lines of unshare(1) and nsenter(1) as Specs, for a made-up caller.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include <set>
 
 #include "isle/namespace.h"
 #include "linux_utils/id_ranges.h"
@@ -50,6 +53,62 @@ Command nsenter(std::vector<std::string> words) {
 std::string error_of(Parse* parser, std::vector<std::string> words) {
   const auto command = parse(parser, std::move(words));
   return command ? "no error" : command.error().what;
+}
+
+TEST(Help, HasEveryOption) {
+  const auto expect_all = [](std::span<const option> options, const std::string& help) {
+    for (const option& each : options) {
+      const std::string name = fmt::format("--{}", each.name);
+      const size_t at = help.find(name);
+      ASSERT_NE(at, std::string::npos) << name;
+      EXPECT_EQ(help.substr(at + name.size(), 1).find_first_of("abcdefghijklmnopqrstuvwxyz-"),
+                std::string::npos)
+          << name;
+    }
+  };
+  expect_all(unshare_options(), unshare_help());
+  expect_all(nsenter_options(), nsenter_help());
+}
+
+// unshare(1) and nsenter(1) of util-linux 2.42, and of 2.43 where that has more.
+TEST(Options, AreThoseOfUtilLinux) {
+  const auto names = [](std::span<const option> options) {
+    std::set<std::string> found;
+    for (const option& each : options) found.insert(each.name);
+    return found;
+  };
+  EXPECT_EQ(names(unshare_options()), (std::set<std::string>{"ipc",           "mount",
+                                                             "net",           "pid",
+                                                             "uts",           "user",
+                                                             "cgroup",        "time",
+                                                             "fork",          "forward-signals",
+                                                             "kill-child",    "keep-caps",
+                                                             "setuid",        "setgid",
+                                                             "root",          "wd",
+                                                             "clear-env",     "whitelist-env",
+                                                             "map-user",      "map-users",
+                                                             "map-group",     "map-groups",
+                                                             "map-auto",      "map-subids",
+                                                             "map-root-user", "map-current-user",
+                                                             "owner",         "setgroups",
+                                                             "mount-proc",    "mount-binfmt",
+                                                             "load-interp",   "propagation",
+                                                             "monotonic",     "boottime",
+                                                             "help",          "version",
+                                                             "explain"}));
+  EXPECT_EQ(names(nsenter_options()), (std::set<std::string>{"all",         "target",
+                                                             "mount",       "uts",
+                                                             "ipc",         "net",
+                                                             "pid",         "user",
+                                                             "cgroup",      "time",
+                                                             "net-socket",  "user-parent",
+                                                             "setgid",      "setuid",
+                                                             "keep-caps",   "preserve-credentials",
+                                                             "root",        "wd",
+                                                             "wdns",        "env",
+                                                             "no-fork",     "follow-context",
+                                                             "join-cgroup", "help",
+                                                             "version",     "explain"}));
 }
 
 TEST(IdRange, BothForms) {
