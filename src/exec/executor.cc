@@ -56,7 +56,9 @@ sys::clone_args clone_arguments(const Context& context, sys::CloneFlags flags, i
 /// One plain process.
 int clone_plain(const Context& context, int* pidfd, std::int32_t* host_pid) noexcept {
   sys::clone_args args = clone_arguments(context, sys::CloneFlags::none, -1, pidfd, host_pid);
-  return sys::clone3(&args);
+  const int pid = sys::clone3(&args);
+  if (pid < 0) *pidfd = -1;  // the kernel writes it before it knows whether there will be a child
+  return pid;
 }
 
 /// The guard: holds nothing but the pipe's read end; the end of all write ends is its signal.
@@ -124,6 +126,7 @@ long start_init(Context& context, const Step& step, std::uint32_t index) noexcep
   }
   sys::close(pair[1]);
   if (pid < 0) {
+    context.child_pidfd = -1;  // as in clone_plain()
     sys::close(pair[0]);
     return pid;
   }

@@ -181,14 +181,15 @@ Status freeze(const oci::State& state, bool frozen) {
   const auto* v2 = cgroup_with(state, "cgroup.freeze");
   if (v1 == nullptr && v2 == nullptr)
     return fail(0, fmt::format("freeze container \"{}\": it has no cgroup of its own", state.id));
-  if (v1 == nullptr) return write(*v2 + "/cgroup.freeze", frozen ? "1" : "0");
+  const std::string file = v1 != nullptr ? *v1 + "/freezer.state" : *v2 + "/cgroup.freeze";
+  const char* text = v1 != nullptr ? (frozen ? "FROZEN" : "THAWED") : (frozen ? "1" : "0");
   constexpr int kTries = 1000;
   for (int i = 0; i < kTries; ++i) {
-    if (Status status = write(*v1 + "/freezer.state", frozen ? "FROZEN" : "THAWED"); !status)
-      return status;
-    if (read_whole(*v1 + "/freezer.state").value_or("").starts_with(frozen ? "FROZEN" : "THAWED"))
+    if (Status status = write(file, text); !status) return status;
+    if (v1 != nullptr ? read_whole(file).value_or("").starts_with(text)
+                      : is_frozen(state) == frozen)
       return {};
-    pause_ms(1);  // FREEZING: a new process slipped through
+    pause_ms(1);  // each in its own time; on v1 a new process slips through
   }
   return fail(EBUSY, fmt::format("freeze container \"{}\"", state.id));
 }

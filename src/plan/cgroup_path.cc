@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "cgroup/device_filter.h"
 #include "plan/compiler.h"
@@ -80,20 +81,66 @@ Status Compiler::cgroup_by_path() {
   }
   if (!facts.v2_mount.empty()) {
     cgroup_directory(facts.v2_mount, false, from);
-    // Each directory on the way hands its controllers on; which it may, its parent decides.
-    const std::string& path = wish.path->value;
-    for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1))
-      for (const std::string& controller : facts.v2_controllers)
-        runtime(Op::write_file, from,
-                {text(facts.v2_mount + path.substr(0, slash) + "/cgroup.subtree_control"),
-                 text("+" + controller)})
-            .pass_over = kAnyError;
+    hand_controllers_on(from);
   }
   if (Status status = cgroup_values(); !status) return status;
   if (facts.v2_mount.empty()) return {};
   open_cgroup(facts.v2_mount + wish.path->value, from);
+  give_cgroup(facts.v2_mount + wish.path->value, from);
   device_filter();
   return {};
+}
+
+/// Each directory on the way hands its controllers on; which it may, its parent decides. memory first:
+/// a directory that has processes refuses it and not cpu, which would make it threaded, and whatever
+/// is below it one that nobody can be put in.
+void Compiler::hand_controllers_on(Origin from) {
+  const std::string& path = spec_.resources.path->value;
+  std::vector<std::string> controllers = host_.cgroup.v2_controllers;
+  const bool memory = contains(controllers, "memory");
+  std::ranges::stable_partition(controllers, [](const auto& name) { return name == "memory"; });
+  for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    bool first = memory;
+    for (const std::string& controller : controllers) {
+      Step& step =
+          runtime(Op::write_file, from,
+                  {text(host_.cgroup.v2_mount + path.substr(0, slash) + "/cgroup.subtree_control"),
+                   text("+" + controller)});
+      step.pass_over = kAnyError;
+      if (first) step.skip = static_cast<uint8_t>(controllers.size() - 1);
+      first = false;
+    }
+  }
+}
+
+/// To the process's user, who divides it further, where it sees no other and may write there: "Cgroup
+/// ownership" of the runtime-spec. Of the files those that delegation hands over, cgroups(7); limits
+/// stay ours.
+void Compiler::give_cgroup(const std::string& directory, Origin from) {
+  const bool writable = std::ranges::any_of(spec_.mounts, [](const FsOperation& op) {
+    const auto* fs = std::get_if<FileSystem>(&op.what);
+    return fs != nullptr && fs->type.starts_with("cgroup") &&
+           (fs->attributes.set & sys::bits(sys::MountAttr::rdonly)) == 0;
+  });
+  if (!writable || !creates(NamespaceType::cgroup) || host_.cgroup.layout != CgroupLayout::v2)
+    return;
+  const User& user = spec_.process.user;
+  const uint32_t inside = user.uid ? user.uid->value : 0;
+  const auto owner = new_user() ? to_host(ids_.uid_map, inside) : inside;
+  if (!owner || *owner == host_.uid) return;
+  constexpr uint64_t kSameGroup = std::numeric_limits<uint32_t>::max();
+  runtime(Op::chown, from, {cgroup_, *owner, kSameGroup}).pass_over = EPERM;
+  for (const char* name : {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
+                           "memory.oom.group", "memory.reclaim"}) {
+    const Register file = b_.take();
+    Step& opened = runtime(Op::open, from,
+                           {text(directory + "/" + name),
+                            sys::bits(sys::OpenFlags::path | sys::OpenFlags::cloexec), file});
+    opened.pass_over = ENOENT;  // no such controller there, or a kernel before it
+    opened.skip = 1;
+    runtime(Op::chown, from, {file, *owner, kSameGroup}).pass_over = EPERM;
+    b_.release(file);
+  }
 }
 
 Status Compiler::cgroup_values() {
@@ -120,12 +167,33 @@ void Compiler::device_filter() {
           {cgroup_, b_.blob(program.data(), program.size() * sizeof(uint64_t))});
 }
 
+/// The cgroup as a tree of its own, to be attached where `fs` is to be.
+Register Compiler::own_cgroup(const std::string& directory, const FileSystem& fs, Origin from) {
+  const Register tree = b_.take();
+  init(Op::open_tree, from,
+       {kNone, text(directory), sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
+  init(Op::mount_setattr, from,
+       {tree, 0, kEmptyPath, fs.attributes.set, 0, propagation_bits(Propagation::private_), kNone});
+  return tree;
+}
+
 /// On v2 the one hierarchy. On v1 a tmpfs with the container's own cgroup of each bound into it:
 /// a new mount of a hierarchy would be as deep as the namespace, which comes later.
 Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
   using Options = std::vector<std::pair<std::string, std::string>>;
   const CgroupFacts& facts = host_.cgroup;
   const Resources& wish = spec_.resources;
+  // Who may mount it has CAP_SYS_ADMIN where the cgroup namespace belongs; others see their own part
+  // by a bind, which is what a namespace of its own would show.
+  const bool owns_namespace = spec_.find(NamespaceType::cgroup) != nullptr ||
+                              (!new_user() && host_.in_initial_user_namespace);
+  const std::string own_v2 = wish.path ? facts.v2_mount + wish.path->value : facts.v2_own;
+  if (facts.layout == CgroupLayout::v2 && !owns_namespace && !own_v2.empty()) {
+    const Register tree = own_cgroup(own_v2, fs, op.from);
+    attach(tree, root_, op.destination, true, op.from);
+    b_.release(tree);
+    return {};
+  }
   if (facts.layout == CgroupLayout::v2) {
     FileSystem unified = fs;
     unified.type = "cgroup2";
@@ -139,13 +207,7 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
   const auto show = [&](const std::string& mount, const std::string& own) {
     const bool ours = wish.path.has_value();
     if (!ours && own.empty()) return;
-    const Register tree = b_.take();
-    init(Op::open_tree, op.from,
-         {kNone, text(ours ? mount + wish.path->value : own),
-          sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
-    init(Op::mount_setattr, op.from,
-         {tree, 0, kEmptyPath, fs.attributes.set, 0, propagation_bits(Propagation::private_),
-          kNone});
+    const Register tree = own_cgroup(ours ? mount + wish.path->value : own, fs, op.from);
     attach(tree, top, last_name(mount), true, op.from);
     b_.release(tree);
   };

@@ -134,6 +134,7 @@ class Compiler {
   Status cgroup_values();
   void device_filter();
   void cgroup_directory(const std::string& mount, bool cpuset, Origin from);
+  Register own_cgroup(const std::string& directory, const FileSystem& fs, Origin from);
   Status cgroup_tree(const FsOperation& op, const FileSystem& fs);
   [[nodiscard]] bool late_cgroup_namespace() const;
   void unshare_cgroup_namespace();
@@ -142,6 +143,8 @@ class Compiler {
   Status make_cgroup();
   [[nodiscard]] uint8_t undo_flags() const;
   void join_cgroups();
+  void hand_controllers_on(Origin from);
+  void give_cgroup(const std::string& directory, Origin from);
   void open_cgroup(const std::string& directory, Origin from);
   [[nodiscard]] bool is_v1_cgroup(const std::string& directory) const;
   void attach_v1(Actor actor);

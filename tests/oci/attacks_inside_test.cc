@@ -19,7 +19,7 @@ using oci::Json;
 class OciAttackInside : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
   }
   void run_idle() {

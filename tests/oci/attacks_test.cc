@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 class OciAttack : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "cgroup_v1");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
   }
   std::optional<Bundle> bundle_;

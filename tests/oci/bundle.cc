@@ -38,6 +38,10 @@ Bundle::~Bundle() {
   (void)reap_orphans();
 }
 
+std::string Bundle::cgroup_file(const std::string& v1, const std::string& v2) {
+  return "/sys/fs/cgroup/" + (missing("cgroup_v2").empty() ? v2 : v1);
+}
+
 void Bundle::save() const { write_file(dir_ / "bundle/config.json", config.dump()); }
 
 void Bundle::set_command(const std::vector<std::string>& args) {

@@ -27,6 +27,8 @@ class Bundle {
   [[nodiscard]] std::string rootfs(std::string_view path) const {
     return dir_ / "bundle/rootfs" + std::string(path);
   }
+  /// A file of the container's cgroup, as it sees it: on v1 in the directory of its controller.
+  [[nodiscard]] static std::string cgroup_file(const std::string& v1, const std::string& v2);
   [[nodiscard]] const TempDir& dir() const { return dir_; }
   [[nodiscard]] std::string container_dir(std::string_view id) const;
 

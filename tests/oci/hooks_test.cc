@@ -11,7 +11,7 @@ using oci::Json;
 class OciHooks : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
     bundle_->config["annotations"] = {{"some", "thing"}};
     log_ = bundle_->dir() / "log";

@@ -63,7 +63,7 @@ int delete_by_force(const Bundle& bundle) {
 class OciKill : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
     bundle_->config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"}};
     bundle_->set_command({"sleep", "1000"});
@@ -85,6 +85,7 @@ class OciKill : public testing::Test {
       if (more) ++killed;
       ASSERT_EQ(delete_by_force(*bundle_), 0) << words[0] << " killed at stop " << count;
       ASSERT_FALSE(fs::exists(bundle_->container_dir("c"))) << words[0] << " at " << count;
+      ASSERT_FALSE(fs::exists("/sys/fs/cgroup/isle-oci-c")) << words[0] << " at " << count;
       for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
         ASSERT_FALSE(fs::exists(hierarchy.path() / "isle-oci-c")) << hierarchy.path();
       (void)reap_orphans();

@@ -10,7 +10,7 @@ namespace {
 class Oci : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "cgroup_v1");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
   }
   std::optional<Bundle> bundle_;
@@ -98,10 +98,12 @@ TEST_F(Oci, ExecIntoACgroupBelow) {
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
   ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   const auto state = oci::Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
-  const std::string below = "/sys/fs/cgroup/pids" + state["cgroupPath"].get<std::string>() + "/sub";
+  const bool v2 = missing("cgroup_v2").empty();
+  const std::string below = (v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids") +
+                            state["cgroupPath"].get<std::string>() + "/sub";
   ASSERT_TRUE(std::filesystem::create_directory(below));
-  const auto one =
-      bundle_->oci({"exec", "--cgroup", "pids:/sub", "c", "grep", "pids", "/proc/self/cgroup"});
+  const auto one = bundle_->oci({"exec", "--cgroup", v2 ? "/sub" : "pids:/sub", "c", "grep",
+                                 v2 ? "0::" : "pids", "/proc/self/cgroup"});
   EXPECT_NE(one.out.find("/sub\n"), std::string::npos) << one;
   for (const auto& [cgroup, words] : {std::pair{"--cgroup=pids:../..", "bad sub cgroup path"},
                                       {"--cgroup=..", "bad sub cgroup path"},
@@ -201,7 +203,7 @@ TEST_F(Oci, ErrorsGoToTheLog) {
 
 TEST_F(Oci, MemoryLimitIsWritten) {
   bundle_->config["linux"]["resources"]["memory"]["limit"] = 67108864;
-  bundle_->set_command({"cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"});
+  bundle_->set_command({"cat", Bundle::cgroup_file("memory/memory.limit_in_bytes", "memory.max")});
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_EQ(result.out, "67108864\n") << result;
 }

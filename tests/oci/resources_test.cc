@@ -108,8 +108,10 @@ TEST(OciResources, HybridTakesEachWhereItIs) {
 
 /// The program attached to a v2 cgroup with no controllers, which hybrid machines have too.
 TEST(OciResources, TheKernelTakesTheDeviceFilter) {
-  ISLE_REQUIRE("root", "hybrid");
-  const std::string cgroup = "/sys/fs/cgroup/unified/isle-test-" + std::to_string(::getpid());
+  ISLE_REQUIRE("root", "cgroups");
+  if (!missing("cgroup_v2").empty()) ISLE_REQUIRE("hybrid");
+  const std::string cgroup =
+      Bundle::cgroup_file("unified/isle-test-", "isle-test-") + std::to_string(::getpid());
   ASSERT_EQ(::mkdir(cgroup.c_str(), 0755), 0);
   const std::vector<uint64_t> program = cgroup::device_filter(std::vector<DeviceRule>{
       {.allow = false}, {.allow = true, .type = 'c', .major = 1, .minor = 3, .access = "r"}});
@@ -139,15 +141,16 @@ TEST(OciResources, TheKernelTakesTheDeviceFilter) {
 class OciLimits : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "cgroup_v1");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
     bundle_->set_command({"sleep", "1000"});
     ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   }
-  [[nodiscard]] std::string inside(const std::string& file) const {
-    return bundle_->oci({"exec", "c", "cat", "/sys/fs/cgroup/" + file}).out;
+  [[nodiscard]] std::string inside(const std::string& v1, const std::string& v2) const {
+    return bundle_->oci({"exec", "c", "cat", Bundle::cgroup_file(v1, v2)}).out;
   }
+  const bool v2_ = missing("cgroup_v2").empty();
   std::optional<Bundle> bundle_;
 };
 
@@ -156,24 +159,25 @@ TEST_F(OciLimits, Update) {
       bundle_->oci({"update", "--memory", "64m", "-memory-swap=128m", "--cpu-quota", "30000",
                     "--cpu-share", "512", "--pids-limit=33", "--cpuset-cpus", "0", "c"});
   ASSERT_TRUE(by_flags.ok()) << by_flags;
-  EXPECT_EQ(inside("memory/memory.limit_in_bytes"), "67108864\n");
-  EXPECT_EQ(inside("memory/memory.memsw.limit_in_bytes"), "134217728\n");
-  EXPECT_EQ(inside("cpu/cpu.cfs_quota_us"), "30000\n");
-  EXPECT_EQ(inside("cpu/cpu.shares"), "512\n");
-  EXPECT_EQ(inside("pids/pids.max"), "33\n");
-  EXPECT_EQ(inside("cpuset/cpuset.cpus"), "0\n");
+  EXPECT_EQ(inside("memory/memory.limit_in_bytes", "memory.max"), "67108864\n");
+  EXPECT_EQ(inside("memory/memory.memsw.limit_in_bytes", "memory.swap.max"),
+            v2_ ? "67108864\n" : "134217728\n");
+  EXPECT_EQ(inside("cpu/cpu.cfs_quota_us", "cpu.max"), v2_ ? "30000 100000\n" : "30000\n");
+  EXPECT_EQ(inside("cpu/cpu.shares", "cpu.weight"), v2_ ? "20\n" : "512\n");
+  EXPECT_EQ(inside("pids/pids.max", "pids.max"), "33\n");
+  EXPECT_EQ(inside("cpuset/cpuset.cpus", "cpuset.cpus"), "0\n");
   // Above what memory and swap together may be now: the kernel wants these in another order.
   const std::string file = bundle_->dir().write(
       "r.json", R"({"memory":{"limit":268435456,"swap":536870912},"pids":{"limit":-1}})");
   const auto by_file = bundle_->oci({"update", "--resources", file, "c"});
   ASSERT_TRUE(by_file.ok()) << by_file;
-  EXPECT_EQ(inside("memory/memory.limit_in_bytes"), "268435456\n");
-  EXPECT_EQ(inside("pids/pids.max"), "max\n");
+  EXPECT_EQ(inside("memory/memory.limit_in_bytes", "memory.max"), "268435456\n");
+  EXPECT_EQ(inside("pids/pids.max", "pids.max"), "max\n");
   const auto standard_input = run_command(
       {"/bin/sh", "-c", "echo '{\"pids\":{\"limit\":44}}' | exec \"$@\"", "sh", Bundle::runtime(),
        "--root", bundle_->dir() / "state", "update", "-r", "-", "c"});
   EXPECT_TRUE(standard_input.ok()) << standard_input;
-  EXPECT_EQ(inside("pids/pids.max"), "44\n");
+  EXPECT_EQ(inside("pids/pids.max", "pids.max"), "44\n");
 }
 
 TEST_F(OciLimits, UpdateRefuses) {
@@ -182,7 +186,8 @@ TEST_F(OciLimits, UpdateRefuses) {
   EXPECT_NE(
       bundle_->oci({"update", "--resources", check, "c"}).err.find("unable to set memory limit"),
       std::string::npos);
-  EXPECT_EQ(inside("memory/memory.limit_in_bytes"), "9223372036854771712\n");
+  EXPECT_EQ(inside("memory/memory.limit_in_bytes", "memory.max"),
+            v2_ ? "max\n" : "9223372036854771712\n");
   for (const char* bad : {"--memory=64q", "--memory=", "--pids-limit=x", "--cpu-quota=1k"})
     EXPECT_EQ(bundle_->oci({"update", bad, "c"}).exit_code, 1) << bad;
   const std::string wrong = bundle_->dir().write("w.json", R"({"pids":{"limit":"many"}})");

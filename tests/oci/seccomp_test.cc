@@ -24,7 +24,7 @@ using oci::Json;
 class OciSeccomp : public testing::Test {
  protected:
   void SetUp() override {
-    ISLE_REQUIRE("root", "program:busybox", "hybrid");
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
     bundle_.emplace();
     bundle_->config["root"]["readonly"] = false;
   }

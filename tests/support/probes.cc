@@ -200,6 +200,11 @@ ProbeResult probe_cgroup_v2() {
   return usable_hierarchy("cgroup2");
 }
 
+ProbeResult probe_cgroups() {
+  const ProbeResult v1 = probe_cgroup_v1();
+  return v1.empty() ? v1 : probe_cgroup_v2();
+}
+
 ProbeResult probe_hybrid() {
   const ProbeResult v1 = usable_hierarchy("cgroup");
   return v1.empty() ? usable_hierarchy("cgroup2") : v1;

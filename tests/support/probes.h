@@ -14,6 +14,7 @@ ProbeResult probe_userns();
 ProbeResult probe_subids();
 ProbeResult probe_cgroup_v1();
 ProbeResult probe_cgroup_v2();
+ProbeResult probe_cgroups();
 ProbeResult probe_hybrid();
 ProbeResult probe_delegated();
 ProbeResult probe_systemd();

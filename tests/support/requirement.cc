@@ -24,6 +24,7 @@ std::map<std::string, Probe, std::less<>>& probes() {
         {"subids", probe_subids},
         {"cgroup_v1", probe_cgroup_v1},
         {"cgroup_v2", probe_cgroup_v2},
+        {"cgroups", probe_cgroups},
         {"hybrid", probe_hybrid},
         {"delegated", probe_delegated},
         {"systemd", probe_systemd},

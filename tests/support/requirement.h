@@ -20,8 +20,10 @@ using ProbeResult = std::string;
 ///   unprivileged    commands can be run as an ordinary user: see unprivileged()
 ///   userns          such a user can make a user namespace and mount in it
 ///   subids          such a user gets a range of ids through newuidmap: see
-///   unprivileged_with_subids() cgroup_v1       a v1 controller is mounted and we may make
-///   directories in it cgroup_v2       cgroup v2 only, and we may make directories below our cgroup
+///                   unprivileged_with_subids()
+///   cgroup_v1       a v1 controller is mounted and we may make directories in it
+///   cgroup_v2       cgroup v2 only, and we may make directories below our cgroup
+///   cgroups         one of these
 ///   hybrid          v1 controllers and a v2 hierarchy beside them, and we may use both
 ///   delegated       our own v2 cgroup may be divided: memory and pids for its children
 ///   systemd         systemd is pid 1
