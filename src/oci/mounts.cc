@@ -111,14 +111,23 @@ void label(const std::string& text, const Circumstances& with, FileSystem& fs) {
     fs.options.emplace_back("context", text);
 }
 
-std::string_view without_slashes(std::string_view path) {
-  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
-  return path;
+/// "//a/./b/../" as "/a": by the names alone, no link is looked at.
+std::string cleaned(std::string_view path) {
+  std::string clean;
+  while (!path.empty()) {
+    const std::string_view name = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(path.size(), name.size() + 1));
+    if (name == "..")
+      clean.resize(std::min(clean.size(), clean.rfind('/')));
+    else if (!name.empty() && name != ".")
+      clean.append("/").append(name);
+  }
+  return clean;
 }
 
 /// What stands at /proc is believed by much that runs inside (CVE-2019-16884).
 void check_proc(const Node& mount, const FsOperation& operation) {
-  if (without_slashes(operation.destination) != "/proc") return;
+  if (cleaned(operation.destination) != "/proc") return;
   const auto* fs = std::get_if<FileSystem>(&operation.what);
   const auto* bind = std::get_if<Bind>(&operation.what);
   if ((fs != nullptr && fs->type != "proc") ||

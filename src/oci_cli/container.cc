@@ -92,6 +92,22 @@ void remove_below(const std::string& cgroup) {
   }
 }
 
+/// To all that `list` gives, by a descriptor: who is in the list again once there is one goes by no
+/// number that was used again meanwhile.
+template <class List>
+void signal_listed(const List& list, int signal) {
+  constexpr size_t kAtOnce = 256;
+  const std::vector<pid_t> pids = list();
+  for (size_t begin = 0; begin < pids.size(); begin += kAtOnce) {
+    std::vector<std::pair<pid_t, Fd>> held;
+    for (size_t i = begin; i < std::min(begin + kAtOnce, pids.size()); ++i)
+      held.emplace_back(pids[i], open_pidfd(pids[i]));
+    const std::vector<pid_t> still = list();
+    for (const auto& [pid, pidfd] : held)
+      if (pidfd && std::ranges::find(still, pid) != still.end()) send_signal(pidfd.get(), signal);
+  }
+}
+
 const std::string* cgroup_with(const oci::State& state, const char* file) {
   for (const std::string& directory : state.cgroups)
     if (::access((directory + "/" + file).c_str(), F_OK) == 0) return &directory;
@@ -165,6 +181,14 @@ std::vector<pid_t> processes(const oci::State& state) {
   return pids;
 }
 
+void signal_all(const oci::State& state, int signal) {
+  if (signal == SIGKILL && !state.cgroups.empty()) {  // on v2 at once, since Linux 5.14
+    const Fd file(::open((state.cgroups.front() + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+    if (file && cli::write_all(file.get(), "1")) return;
+  }
+  signal_listed([&] { return processes(state); }, signal);
+}
+
 std::string freezer(const oci::State& state) {
   for (const char* file : {"freezer.state", "cgroup.freeze"})
     if (const std::string* directory = cgroup_with(state, file)) return *directory;
@@ -200,8 +224,7 @@ Status end(const oci::State& state) {
   if (!init && own_pids) return {};  // the others ended with it
   if (init) send_signal(init.get(), SIGKILL);
   if (is_frozen(state)) (void)freeze(state, false);
-  if (!own_pids && !state.cgroups.empty())
-    for (const pid_t pid : processes(state)) ::kill(pid, SIGKILL);
+  if (!own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
   if (!init) return {};
   pollfd ended{.fd = init.get(), .events = POLLIN, .revents = 0};
   constexpr int kLongestMs = 10'000;
@@ -224,7 +247,7 @@ Status remove_cgroups(const oci::State& state) {
       error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
       if (error != EBUSY) break;
       remove_below(cgroup);
-      for (const pid_t pid : processes_in(cgroup)) ::kill(pid, SIGKILL);
+      signal_listed([&] { return processes_in(cgroup); }, SIGKILL);
       // Somebody else's cgroup in ours (an engine's monitor): it removes both.
       const auto children = children_of(cgroup);
       if (std::ranges::any_of(children, [](const auto& c) { return !processes_in(c).empty(); }))

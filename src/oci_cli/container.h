@@ -27,6 +27,9 @@ oci::Phase phase(const oci::State& state);
 /// All its processes: of its cgroups; without any, those in its first process's pid namespace.
 std::vector<pid_t> processes(const oci::State& state);
 
+/// `signal` to all of them.
+void signal_all(const oci::State& state, int signal);
+
 /// Its cgroup where there is a freezer; "" where it has none of its own.
 std::string freezer(const oci::State& state);
 Status freeze(const oci::State& state, bool frozen);

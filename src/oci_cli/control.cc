@@ -66,7 +66,7 @@ Status kill_one(const Call& call, const std::string& id, std::string_view word, 
   const auto opened = open_container(call, id);
   if (!opened) return std::unexpected(opened.error());
   if (call.line.has("all")) {
-    for (const pid_t pid : processes(opened->state)) ::kill(pid, number);
+    signal_all(opened->state, number);
     return {};
   }
   const Fd pidfd = open_process(opened->state);

@@ -27,6 +27,63 @@ TEST_F(OciAttack, ProcIsALinkInTheImage) {
   EXPECT_NE(result.err.find("/mounts/0"), std::string::npos) << result;
 }
 
+// CVE-2025-54867: the same of /sys.
+TEST_F(OciAttack, SysIsALinkInTheImage) {
+  const std::string outside = bundle_->dir().make_dir("outside");
+  fs::remove(bundle_->rootfs("/sys"));
+  fs::create_symlink(outside, bundle_->rootfs("/sys"));
+  bundle_->set_command({"true"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_NE(result.exit_code, 0) << result;
+  EXPECT_NE(result.err.find("/mounts/"), std::string::npos) << result;
+  EXPECT_TRUE(fs::is_empty(outside));
+}
+
+// CVE-2019-16884: what is no proc file system stands at /proc, and labels would be written to its files.
+TEST_F(OciAttack, VolumeOverProc) {
+  const std::string fake = bundle_->dir().make_dir("fake");
+  for (const char* name : {"fake/self/attr/apparmor", "fake/self/fd"})
+    (void)bundle_->dir().make_dir(name);
+  for (const char* name : {"/self/attr/exec", "/self/attr/apparmor/exec"})
+    write_file(fake + name, "untouched");
+  const oci::Json mounts = bundle_->config["mounts"];
+  for (const char* destination : {"/proc", "/proc/", "//proc/.", "/sys/../proc", "/proc/self"}) {
+    for (const oci::Json& volume :
+         {oci::Json{{"type", "bind"}, {"source", fake}, {"options", {"rbind"}}},
+          oci::Json{{"type", "tmpfs"}, {"source", "tmpfs"}}}) {
+      bundle_->config["mounts"] = mounts;
+      bundle_->config["mounts"].push_back(volume);
+      bundle_->config["mounts"].back()["destination"] = destination;
+      bundle_->set_command({"true"});
+      const auto result = bundle_->oci({"run", "c"});
+      // Below /proc it is the container's own affair: no label goes that way.
+      EXPECT_EQ(result.ok(), std::string_view(destination) == "/proc/self") << result;
+    }
+  }
+  for (const char* name : {"/self/attr/exec", "/self/attr/apparmor/exec"})
+    EXPECT_EQ(read_file(fake + name), "untouched");
+}
+
+// Without the security module a label is refused: a container without it would be less than asked for.
+TEST_F(OciAttack, LabelThatNobodyEnforces) {
+  if (fs::exists("/sys/fs/selinux/enforce") || fs::exists("/sys/module/apparmor"))
+    GTEST_SKIP() << "needs a kernel without AppArmor and SELinux";
+  for (const auto& [key, value, file] :
+       {std::tuple{"apparmorProfile", "strict", "attr/apparmor/exec"},
+        {"selinuxLabel", "system_u:system_r:container_t:s0", "attr/exec"}}) {
+    const oci::Json config = bundle_->config;
+    bundle_->config["process"][key] = value;
+    bundle_->set_command({"true"});
+    const auto result = bundle_->oci({"run", "c"});
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_NE(result.err.find(value), std::string::npos) << result;
+    EXPECT_NE(result.err.find(file), std::string::npos) << result;
+    EXPECT_NE(result.err.find(std::string("config.json /process/") + key), std::string::npos)
+        << result;
+    bundle_->config = config;
+  }
+}
+
 // CVE-2026-41579: links and devices made where the image's /dev leads.
 TEST_F(OciAttack, DevIsALinkOutOfTheImage) {
   const std::string victim = bundle_->dir().make_dir("victim");
@@ -97,6 +154,19 @@ TEST_F(OciAttack, DestinationThroughALink) {
   bundle_->set_command({"true"});
   (void)bundle_->oci({"run", "c"});
   EXPECT_FALSE(fs::exists(outside));
+}
+
+// CVE-2019-18837: an absolute link in the image is a path of the image.
+TEST_F(OciAttack, AbsoluteLinkIsOfTheImage) {
+  const std::string outside = bundle_->dir().make_dir("outside");
+  fs::create_directories(bundle_->rootfs(outside));
+  fs::create_symlink(outside, bundle_->rootfs("/lnk"));
+  bundle_->config["mounts"].push_back(
+      {{"destination", "/lnk"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+  bundle_->set_command({"sh", "-c", "echo made >/lnk/file; cat " + outside + "/file"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "made\n") << result;
+  EXPECT_TRUE(fs::is_empty(outside));
 }
 
 // GHSA-g54h-m393-cpwq: the list says what is allowed; the rest is not.

@@ -1,4 +1,5 @@
 // A container's life by isle-oci's verbs, on a bundle of busybox.
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 
@@ -126,6 +127,31 @@ TEST_F(Oci, PauseAndResume) {
   EXPECT_EQ(bundle_->status("c"), "running");
   EXPECT_TRUE(bundle_->oci({"pause", "c"}).ok());
   EXPECT_TRUE(bundle_->oci({"delete", "-f", "c"}).ok());
+}
+
+// With the host's pids nobody ends with the first process; by a descriptor each, or all at once on v2.
+TEST_F(Oci, AllEndWithoutAPidNamespace) {
+  oci::Json namespaces = oci::Json::array();
+  for (const oci::Json& entry : bundle_->config["linux"]["namespaces"])
+    if (entry["type"] != "pid") namespaces.push_back(entry);
+  bundle_->config["linux"]["namespaces"] = namespaces;
+  bundle_->set_command({"sh", "-c",
+                        "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; trap '' TERM; "
+                        "while :; do wait; done"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const auto count = [&] {
+    return oci::Json::parse(bundle_->oci({"ps", "--format", "json", "c"}).out).size();
+  };
+  const auto deadline = std::chrono::steady_clock::now() + scaled(milliseconds{10'000});
+  while (count() < 10 && std::chrono::steady_clock::now() < deadline) {
+  }
+  EXPECT_EQ(count(), 10U);
+  EXPECT_TRUE(bundle_->oci({"kill", "--all", "c", "TERM"}).ok());
+  while (count() > 1 && std::chrono::steady_clock::now() < deadline) (void)reap_orphans();
+  EXPECT_EQ(bundle_->status("c"), "running");
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  EXPECT_EQ(bundle_->status("c"), "");
 }
 
 TEST_F(Oci, MakerKilledBeforeItKnewThePid) {
