@@ -17,6 +17,7 @@ using systemd::Value;
 
 constexpr std::string_view kPropertyPrefix = "org.systemd.property.";
 constexpr std::string_view kSubgroup = "run.oci.systemd.subgroup";
+constexpr std::string_view kForceV1 = "run.oci.systemd.force_cgroup_v1";
 constexpr uint64_t kUsPerSecond = 1'000'000;
 constexpr uint64_t kInfinity = UINT64_MAX;
 
@@ -69,6 +70,7 @@ void read_annotations(const Node& config, Scope& scope) {
           scope.subgroup.find('/') != std::string::npos)
         value.expected("the name of one cgroup");
     }
+    if (key == kForceV1) value.warn("isle-oci mounts no hierarchy of systemd's own on v1");
     if (!key.starts_with(kPropertyPrefix)) continue;
     auto property = read_property(key.substr(kPropertyPrefix.size()), value);
     if (property) scope.properties.push_back(std::move(*property));

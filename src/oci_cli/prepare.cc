@@ -59,6 +59,9 @@ Status prepare_rdt(Prepared& prepared, const std::string& id) {
   return {};
 }
 
+/// Where every controller is on v2.
+bool is_pure_v2() { return ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0; }
+
 }  // namespace
 
 Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
@@ -86,6 +89,16 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .environment = own_environment()});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
+  if (prepared.container.scope && is_ordinary_user() && !is_pure_v2()) {
+    // podman names none then; whoever does is told.
+    if (!prepared.container.scope->slice.empty())
+      return fail(
+          EACCES, "make a cgroup by the user's systemd: this machine has cgroup v1",
+          "v1 is delegated to nobody; systemd.unified_cgroup_hierarchy=1 for the kernel, or "
+          "--cgroup-manager disabled");
+    prepared.container.scope.reset();
+    prepared.container.spec.resources = {};
+  }
   if (prepared.container.scope) {
     auto unit = Unit::plan(prepared.container);
     if (!unit) return std::unexpected(unit.error());

@@ -181,6 +181,20 @@ TEST(OciScope, NoBusIsOneSentence) {
   EXPECT_EQ(bundle.status("c"), "");
 }
 
+/// Root of a user namespace is an ordinary user outside.
+TEST(OciScope, UsersHaveNoneOnV1) {
+  ISLE_REQUIRE("root", "program:busybox", "cgroup_v1", "program:unshare");
+  Bundle bundle;
+  bundle.config["linux"]["cgroupsPath"] = "user.slice:isle:c";
+  bundle.set_command({"true"});
+  const auto result =
+      run_command({"unshare", "--user", "--map-root-user", Bundle::runtime(), "--root",
+                   bundle.dir() / "state", "--systemd-cgroup", "run", "c"},
+                  {.working_dir = bundle.dir() / "bundle"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("this machine has cgroup v1"), std::string::npos) << result;
+}
+
 /// Of systemd, what `systemctl show` says of a property.
 class OciSystemd : public testing::Test {
  protected:
