@@ -33,8 +33,9 @@ void add(MountAttributes& to, const MountAttributes& more) {
 
 /// Words that mean nothing for a new mount, or what is so anyway.
 bool is_empty_word(std::string_view word) {
-  constexpr std::string_view kWords[] = {"loud",       "silent",        "nomand", "mand",
-                                         "norelatime", "nostrictatime", "async",  "remount"};
+  constexpr std::string_view kWords[] = {"loud",        "silent",        "nomand",    "mand",
+                                         "norelatime",  "nostrictatime", "async",     "remount",
+                                         "rnorelatime", "iversion",      "noiversion"};
   return std::ranges::find(kWords, word) != std::end(kWords);
 }
 

@@ -337,6 +337,30 @@ TEST_F(OciConformance, TmpfsHasTheModeOfWhatItCovers) {
   EXPECT_EQ(run_shell("stat -c %a /tmp").out, "410\n");
 }
 
+TEST_F(OciConformance, EveryMountOptionThatFeaturesNames) {
+  const Json features = Json::parse(bundle_->oci({"features"}).out);
+  std::filesystem::create_directory(bundle_->dir() / "source");
+  size_t count = 0;
+  for (const Json& option : features["mountOptions"]) {
+    const std::string word = option;
+    const bool bind = word.find("bind") != std::string::npos || word.starts_with("src-") ||
+                      word == "copy-symlink";
+    if (word == "idmap" || word == "ridmap") continue;  // with maps only
+    Json mount = {{"destination", "/mnt/" + std::to_string(count++)},
+                  {"type", "tmpfs"},
+                  {"source", "t"},
+                  {"options", {word}}};
+    if (bind && !word.ends_with("unbindable") && word != "unbindable") {
+      mount["source"] = bundle_->dir() / "source";
+      mount["options"] = {"rbind", word};
+      mount.erase("type");
+    }
+    bundle_->config["mounts"].push_back(mount);
+  }
+  const auto result = run_shell("grep -c ' /mnt/' /proc/self/mountinfo");
+  EXPECT_EQ(result.out, std::to_string(count) + "\n") << result;
+}
+
 TEST_F(OciConformance, UnknownCapabilityIsLeftOut) {
   keep_running();
   const auto result =
