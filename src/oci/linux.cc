@@ -170,6 +170,8 @@ void read_linux(const Node& config, Spec& spec) {
   const auto node = config.get("linux");
   if (!node) return;
   read_namespaces(*node, spec);
+  if (spec.creates(NamespaceType::network))  // as every runtime has it
+    spec.loopback_up = {.value = true, .from = spec.find(NamespaceType::network)->from};
   read_map(*node, "uidMappings", spec, spec.uid_mappings);
   read_map(*node, "gidMappings", spec, spec.gid_mappings);
   read_time_offsets(*node, spec);

@@ -31,6 +31,12 @@ bool is_below(std::string_view path, std::string_view top) {
   return path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
 }
 
+/// The kernel pivots to no mount that is shared (EINVAL).
+Propagation until_pivot(const Root& root) {
+  return root.pivot && root.propagation == Propagation::shared ? Propagation::private_
+                                                               : root.propagation;
+}
+
 }  // namespace
 
 uint64_t propagation_bits(Propagation propagation) {
@@ -125,7 +131,7 @@ Status Compiler::open_root() {
     init(Op::open_tree, root.from,
          {kNone, text(root_path()), sys::bits(kClone | sys::OpenTree::recursive), root_});
     init(Op::mount_setattr, root.from,
-         {root_, 0, kWholeTree, root.attributes, 0, propagation_bits(root.propagation), kNone});
+         {root_, 0, kWholeTree, root.attributes, 0, propagation_bits(until_pivot(root)), kNone});
   }
   init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
   return {};
@@ -286,6 +292,9 @@ void Compiler::enter_root() {
     // pivot_root(".", ".") leaves the old root over the new one, where "." still names it.
     init(Op::pivot_root, root.from, {text("."), text(".")});
     init(Op::umount, root.from, {text("."), sys::bits(sys::UmountFlags::detach)});
+    if (until_pivot(root) != root.propagation)
+      init(Op::mount_setattr, root.from,
+           {root_, 0, kEmptyPath, 0, 0, propagation_bits(root.propagation), kNone});
   } else {
     init(Op::chroot, root.from, {text(".")});
   }

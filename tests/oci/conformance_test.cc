@@ -337,6 +337,26 @@ TEST_F(OciConformance, TmpfsHasTheModeOfWhatItCovers) {
   EXPECT_EQ(run_shell("stat -c %a /tmp").out, "410\n");
 }
 
+TEST_F(OciConformance, LoopbackIsUp) {
+  EXPECT_EQ(run_shell("cat /sys/class/net/lo/operstate; grep -c '^ *lo:' /proc/net/dev; busybox ip "
+                      "-o addr show lo")
+                .out.find("unknown\n1\n1: lo    inet 127.0.0.1/8"),
+            0U);
+}
+
+TEST_F(OciConformance, EachPropagationOfTheRoot) {
+  for (const auto& [word, shown] : {std::pair{"shared", "shared:"},
+                                    {"rshared", "shared:"},
+                                    {"slave", "-"},
+                                    {"private", "-"},
+                                    {"rprivate", "-"},
+                                    {"unbindable", "unbindable"}}) {
+    bundle_->config["linux"]["rootfsPropagation"] = word;
+    const auto result = run_shell("grep ' / r[ow],' /proc/self/mountinfo | cut -d' ' -f7");
+    EXPECT_TRUE(result.out.starts_with(shown)) << word << result;
+  }
+}
+
 TEST_F(OciConformance, EveryMountOptionThatFeaturesNames) {
   const Json features = Json::parse(bundle_->oci({"features"}).out);
   std::filesystem::create_directory(bundle_->dir() / "source");
