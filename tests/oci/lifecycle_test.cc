@@ -136,7 +136,7 @@ TEST_F(Oci, AllEndWithoutAPidNamespace) {
     if (entry["type"] != "pid") namespaces.push_back(entry);
   bundle_->config["linux"]["namespaces"] = namespaces;
   bundle_->set_command({"sh", "-c",
-                        "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; trap '' TERM; "
+                        "trap : TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; "
                         "while :; do wait; done"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
   ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
