@@ -23,6 +23,17 @@
 
 namespace isle::linux_utils {
 
+/// The options that both programs have for a type.
+struct TypeLetter {
+  char letter;
+  NamespaceType type;
+};
+inline constexpr TypeLetter kTypeLetters[] = {
+    {'U', NamespaceType::user},  {'C', NamespaceType::cgroup},  {'i', NamespaceType::ipc},
+    {'u', NamespaceType::uts},   {'n', NamespaceType::network}, {'p', NamespaceType::pid},
+    {'m', NamespaceType::mount}, {'T', NamespaceType::time},
+};
+
 /// What a face must know of whoever calls it.
 struct Surroundings {
   uid_t uid = 0;  ///< Effective.

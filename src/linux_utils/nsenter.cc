@@ -51,17 +51,6 @@ constexpr auto kNames = std::to_array<option>({
     {nullptr, 0, nullptr, 0},
 });
 
-struct TypeLetter {
-  char letter;
-  NamespaceType type;
-};
-constexpr std::array kTypes = {
-    TypeLetter{'U', NamespaceType::user},    TypeLetter{'C', NamespaceType::cgroup},
-    TypeLetter{'i', NamespaceType::ipc},     TypeLetter{'u', NamespaceType::uts},
-    TypeLetter{'n', NamespaceType::network}, TypeLetter{'p', NamespaceType::pid},
-    TypeLetter{'m', NamespaceType::mount},   TypeLetter{'T', NamespaceType::time},
-};
-
 /// A directory to be opened: the target's, or a path.
 struct Place {
   bool of_target = false;
@@ -170,7 +159,7 @@ Status Parser::take_id(Id& id, std::string_view what) {
 }
 
 Status Parser::take(int value) {
-  for (const auto& [letter, type] : kTypes)
+  for (const auto& [letter, type] : kTypeLetters)
     if (letter == value) return take_type(type);
   const Origin from = command_.spec.add_origin(reader_.where());
   switch (value) {
@@ -259,7 +248,7 @@ Status Parser::open_target() {
 Status Parser::add_all() {
   const Result<Target*> target = need_target("--all", all_.from);
   if (!target) return std::unexpected(target.error());
-  for (const auto& [letter, type] : kTypes) {
+  for (const auto& [letter, type] : kTypeLetters) {
     const bool named = joins(type) || std::ranges::any_of(of_target_, [&](const auto& wish) {
                          return wish.type == type;
                        });

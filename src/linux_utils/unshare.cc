@@ -80,17 +80,6 @@ constexpr auto kNames = std::to_array<option>({
     {nullptr, 0, nullptr, 0},
 });
 
-struct TypeLetter {
-  char letter;
-  NamespaceType type;
-};
-constexpr std::array kTypes = {
-    TypeLetter{'m', NamespaceType::mount},  TypeLetter{'u', NamespaceType::uts},
-    TypeLetter{'i', NamespaceType::ipc},    TypeLetter{'n', NamespaceType::network},
-    TypeLetter{'p', NamespaceType::pid},    TypeLetter{'U', NamespaceType::user},
-    TypeLetter{'C', NamespaceType::cgroup}, TypeLetter{'T', NamespaceType::time},
-};
-
 /// "auto", "subids" and "all" wait until the caller's ranges are known.
 enum class Block : uint8_t { automatic, subordinate, all };
 
@@ -161,7 +150,7 @@ void Parser::want(NamespaceType type, Origin from) {
 Status Parser::take(int value) {
   Spec& spec = command_.spec;
   const Origin from = spec.add_origin(reader_.where());
-  for (const auto& [letter, type] : kTypes) {
+  for (const auto& [letter, type] : kTypeLetters) {
     if (letter != value) continue;
     want(type, from);
     if (!reader_.has_argument()) return {};
