@@ -89,7 +89,7 @@ TEST_F(OciV2, IsBornInItsCgroup) {
 /// The kernel refuses the clone itself.
 TEST_F(OciV2, OneThatTakesNobodyIsSaid) {
   resources()["pids"] = {{"limit", 0}};
-  bundle_->save();
+  bundle_->set_command({"true"});
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_FALSE(result.ok());
   EXPECT_NE(result.err.find("(EAGAIN)"), std::string::npos) << result;
