@@ -167,6 +167,7 @@ void want_everything(isle_spec* spec, const isle_namespace* net, int fd) {
       isle_spec_cover_proc(spec, "/proc") | isle_spec_add_directory(spec, "/tmp/d", 0700) |
       isle_spec_add_symlink(spec, "d", "/tmp/l") |
       isle_spec_add_file(spec, "/etc/hostname", "/tmp/f", 0600) |
+      isle_spec_add_file_fd(spec, fd, "/tmp/g", 0640) |
       isle_spec_add_device(spec, "/dev/full", S_IFCHR | 0666, 1, 7) |
       isle_spec_remount(spec, "/tmp", "nosuid") | isle_spec_mask(spec, "/etc/shadow") |
       isle_spec_set_args(spec, args) | isle_spec_set_env(spec, env) | isle_spec_set_cwd(spec, "/") |
@@ -209,6 +210,7 @@ TEST_F(CRun, EveryWishIsInThePlan) {
                            "\"/tmp/d\"",
                            "\"/tmp/l\"",
                            "\"/tmp/f\"",
+                           "\"/tmp/g\" 0640",
                            "/dev/full",
                            "/etc/shadow",
                            "umask 077",
@@ -230,6 +232,48 @@ TEST_F(CRun, EveryWishIsInThePlan) {
   isle_text_free(json);
   isle_namespace_free(net);
   isle_spec_free(spec);
+}
+
+TEST_F(CRun, LimitsAreFilesOfACgroup) {
+  ISLE_REQUIRE("root");
+  isle_spec* spec = isle_spec_new();
+  const char* args[] = {"true", nullptr};
+  EXPECT_EQ(isle_spec_set_args(spec, args) | isle_spec_set_cgroup(spec, "isle-c-limits") |
+                isle_spec_set_memory_limit(spec, 64 << 20) |
+                isle_spec_set_cpu_quota(spec, 50'000, 100'000) | isle_spec_set_pids_limit(spec, 20),
+            0);
+  const bool v2 = isle::test::missing("cgroup_v2").empty();
+  if (v2) {
+    EXPECT_EQ(isle_spec_set_unified(spec, "memory.high", "1048576"), 0);
+  }
+  isle_error* error = nullptr;
+  char* plan = isle_spec_explain(spec, 0, &error);
+  ASSERT_NE(plan, nullptr) << isle_error_message(error);
+  const std::string text = plan;
+  isle_text_free(plan);
+  for (const char* part : {"/isle-c-limits\"", "\"67108864\"", "50000", "/pids.max\" \"20\""})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\nis not in\n" << text;
+  EXPECT_EQ(v2, text.find("/memory.high\" \"1048576\"") != std::string::npos) << text;
+  isle_spec_free(spec);
+}
+
+TEST_F(CRun, SubordinateIdsAreMapped) {
+  ISLE_REQUIRE("subids", "root");
+  EXPECT_TRUE(in_fork([] {
+    const char* step = "";
+    ASSERT_EQ(isle::test::become(isle::test::unprivileged_with_subids(), &step), 0) << step;
+    isle_spec* spec = isle_spec_new();
+    const char* args[] = {"true", nullptr};
+    EXPECT_EQ(isle_spec_set_args(spec, args) | isle_spec_create(spec, CLONE_NEWUSER) |
+                  isle_spec_map_auto(spec),
+              0);
+    isle_error* error = nullptr;
+    char* plan = isle_spec_explain(spec, 0, &error);
+    ASSERT_NE(plan, nullptr) << isle_error_message(error);
+    EXPECT_NE(std::string(plan).find("newuidmap"), std::string::npos) << plan;
+    isle_text_free(plan);
+    isle_spec_free(spec);
+  }));
 }
 
 TEST_F(CRun, MistakesAreToldBySpawn) {
