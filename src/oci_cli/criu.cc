@@ -203,7 +203,7 @@ Result<std::string> exchange(const CriuRequest& request, const Fd& socket) {
   std::optional<Error> refused;
   for (;;) {
     CriuNotice notice;
-    const std::string answer = receive(socket, notice.descriptor);
+    std::string answer = receive(socket, notice.descriptor);
     if (number_in(answer, kType) != kNotify) {
       if (refused) return std::unexpected(std::move(*refused));
       return answer;
