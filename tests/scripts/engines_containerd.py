@@ -21,7 +21,7 @@ from engines import BUILD, Cgroups, Suite, in_own_namespaces
 
 NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
 
-# (words, status, what the output has). ctr's `run` wants image, name, command.
+# (words, status, what the output has). ctr's `run` wants image, name, command. ENTER is `isle enter` by the container's id.
 CTR = [
     ("run --rm {run} bb one echo hello", 0, "hello"),
     ("run --rm {run} bb one sh -c 'exit 7'", 7, ""),
@@ -34,6 +34,7 @@ CTR = [
     ("task exec --exec-id e1 c echo inside", 0, "inside"),
     ("task exec --exec-id e2 c sh -c 'exit 5'", 5, ""),
     ("task exec --exec-id e3 --cwd /bin --user 7 c id -u", 0, "7"),
+    ("ENTER c cat /proc/1/cmdline", 0, "sleep"),
     ("task ps c", 0, "PID"),
     ("task metrics c", 0, "memory"),
     ("task pause c", 0, ""),
@@ -63,6 +64,7 @@ DOCKER = [
     ("exec box sh -c 'exit 5'", 5, ""),
     ("exec box nosuchcommand", 126, ""),
     ("exec -u 5 box id -u", 0, "5"),
+    ("ENTER box cat /proc/1/cmdline", 0, "sleep"),
     ("logs box", 0, "said"),
     ("top box", 0, "sleep"),
     ("pause box", 0, ""),
@@ -136,6 +138,11 @@ def check(suite, who, command, rows, words_of_run):
             suite.skip(need[0])
             continue
         argv = command + shlex.split(words.removeprefix("WAIT ").replace("{run}", words_of_run))
+        if words.startswith("ENTER "):
+            target, *inside = words.split()[1:]
+            if who == "docker":  # whose names are in its data root, which is not the usual one here
+                target = suite.run([*command, "inspect", "-f", "{{.Id}}", target])[1][:20]
+            argv = [str(BUILD / "bin/isle"), "enter", target, "--", *inside]
         for _ in range(50 if words.startswith("WAIT ") else 1):
             got, output = suite.run(argv)
             if got == status and wanted in output:
@@ -158,7 +165,7 @@ def main():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     write_image(scratch / "bb.tar")
     (scratch / "config.toml").write_text(
-        f'version = 2\nroot = "{scratch}/root"\nstate = "/run/c"\n'
+        f'version = 2\nroot = "{scratch}/root"\nstate = "/run/containerd"\n'
         'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", '
         '"io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs"]\n'
         '[grpc]\naddress = "/run/c.sock"\n[plugins."io.containerd.internal.v1.opt"]\n'
@@ -182,7 +189,7 @@ def main():
             client = pathlib.Path(shutil.which("dockerd")).parent.parent / "bin/docker"
             docker = [str(client), "-H", "unix:///run/d.sock"]
             daemons.append(Daemon(scratch, "dockerd", [
-                "dockerd", "--data-root", f"{scratch}/docker", "--exec-root", "/run/d", "--pidfile", "/run/d.pid",
+                "dockerd", "--data-root", f"{scratch}/docker", "--exec-root", "/run/docker", "--pidfile", "/run/d.pid",
                 "-H", "unix:///run/d.sock", "--containerd", "/run/c.sock", "--add-runtime", f"isle={options.runtime}",
                 "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
                 "--bridge=none", "--exec-opt", "native.cgroupdriver=cgroupfs"], [*docker, "version"]))
