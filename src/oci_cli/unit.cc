@@ -114,10 +114,13 @@ Result<Unit> Unit::plan(oci::Container& container) {
   const auto writes = limit_writes(spec.resources, facts, spec.origins);
   if (!writes) return std::unexpected(writes.error());
   auto& properties = unit.properties_;
-  properties = {{"Description", systemd::string("container " + unit.name())},
-                {"Slice", systemd::string(unit.scope_.slice)},
-                {"Delegate", systemd::boolean(true)},
-                {"DefaultDependencies", systemd::boolean(false)}};
+  properties = {
+      {"Description", systemd::string("container " + unit.name())},
+      {"Slice", systemd::string(unit.scope_.slice)},
+      {"Delegate", systemd::boolean(true)},
+      {"DefaultDependencies", systemd::boolean(false)},
+      // Failed, where its holder was killed meanwhile: nobody would know it to clear it away.
+      {"CollectMode", systemd::string("inactive-or-failed")}};
   for (const char* each : {"CPUAccounting", "MemoryAccounting", "IOAccounting", "TasksAccounting"})
     properties.push_back({each, systemd::boolean(true)});
   const auto add = [&](const std::vector<systemd::Property>& more) {
