@@ -44,8 +44,8 @@ std::vector<std::string> words_of(const std::vector<Flag>& flags) {
 }
 
 std::vector<std::string_view> choices(const Flag& flag) {
-  return flag.value.find('|') != flag.value.npos ? split(flag.value, "|")
-                                                 : std::vector<std::string_view>{};
+  return flag.value.find('|') != std::string_view::npos ? split(flag.value, "|")
+                                                        : std::vector<std::string_view>{};
 }
 
 bool is_path(const Flag& flag) {

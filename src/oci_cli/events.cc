@@ -106,8 +106,8 @@ Json io_rows(const std::string& text) {
   Json rows = Json::array();
   for (const std::string_view line : split(text, "\n")) {
     const auto words = split(line);
-    const size_t colon = words.empty() ? line.npos : words[0].find(':');
-    if (colon == line.npos) continue;  // "Total 12"
+    const size_t colon = words.empty() ? std::string_view::npos : words[0].find(':');
+    if (colon == std::string_view::npos) continue;  // "Total 12"
     const auto add = [&](std::string_view operation, std::string_view value) {
       rows.push_back({{"major", number_in(words[0])},
                       {"minor", number_in(words[0].substr(colon + 1))},
@@ -116,7 +116,7 @@ Json io_rows(const std::string& text) {
     };
     for (size_t i = 1; i < words.size(); ++i) {
       const size_t sign = words[i].find('=');
-      if (sign != line.npos)
+      if (sign != std::string_view::npos)
         add(words[i].substr(0, sign), words[i].substr(sign + 1));
       else if (i + 1 < words.size())
         add(words[i], words[i + 1]), ++i;

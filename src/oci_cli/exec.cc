@@ -119,7 +119,7 @@ std::string default_cgroup(const oci::State& state, const std::string& own) {
   const auto text = oci::read_whole(fmt::format("/proc/{}/cgroup", state.host_pid));
   for (const std::string_view line : split(text ? *text : std::string_view{}, "\n")) {
     const size_t at = line.find(state.cgroup_path + "/");
-    if (line.starts_with("0::") && at != line.npos)
+    if (line.starts_with("0::") && at != std::string_view::npos)
       return own + std::string(line.substr(at + state.cgroup_path.size()));
   }
   return own;

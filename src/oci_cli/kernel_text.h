@@ -14,7 +14,8 @@ namespace isle::oci_cli {
 inline std::vector<std::string_view> split(std::string_view text,
                                            std::string_view separators = " \t\n") {
   std::vector<std::string_view> parts;
-  for (size_t begin = 0; (begin = text.find_first_not_of(separators, begin)) != text.npos;) {
+  for (size_t begin = 0;
+       (begin = text.find_first_not_of(separators, begin)) != std::string_view::npos;) {
     const size_t end = std::min(text.find_first_of(separators, begin), text.size());
     parts.push_back(text.substr(begin, end - begin));
     begin = end;

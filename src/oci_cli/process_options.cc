@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <ranges>
 
 #include "cli/output.h"
 #include "cli/passwd.h"
@@ -67,6 +68,7 @@ std::string home_of(const Spec& spec, const std::string& root) {
 
 }  // namespace
 
+// NOLINTBEGIN(concurrency-mt-unsafe): one thread
 void pass_service_manager(Spec& spec) {
   std::vector<std::string>& env = spec.process.env->value;
   const char* notify = std::getenv("NOTIFY_SOCKET");
@@ -88,10 +90,11 @@ void pass_service_manager(Spec& spec) {
       passed.push_back(fd);
   if (count == 0 || has_variable(spec, "LISTEN_FDS")) return;
   env.push_back(fmt::format("LISTEN_FDS={}", count));
-  env.push_back("LISTEN_PID=1");
+  env.emplace_back("LISTEN_PID=1");
   if (const char* names = std::getenv("LISTEN_FDNAMES"))
     env.push_back(std::string("LISTEN_FDNAMES=") + names);
 }
+// NOLINTEND(concurrency-mt-unsafe)
 
 void give_standard_descriptors(const Spec& spec, const IdMap& uids) {
   if (spec.process.terminal.value || !spec.process.user.uid) return;
@@ -109,11 +112,11 @@ void give_standard_descriptors(const Spec& spec, const IdMap& uids) {
 void complete_environment(Spec& spec, const std::string& root) {
   std::vector<std::string>& env = spec.process.env->value;
   std::vector<std::string> last;
-  for (auto entry = env.rbegin(); entry != env.rend(); ++entry) {
+  for (std::string& entry : std::views::reverse(env)) {
     const bool known = std::ranges::any_of(
-        last, [&](const std::string& other) { return name_of(other) == name_of(*entry); });
+        last, [&](const std::string& other) { return name_of(other) == name_of(entry); });
     if (known) continue;
-    last.push_back(*entry == "HOME=" ? *entry + home_of(spec, root) : *entry);
+    last.push_back(entry == "HOME=" ? entry + home_of(spec, root) : entry);
   }
   env.assign(std::make_move_iterator(last.rbegin()), std::make_move_iterator(last.rend()));
   if (!has_variable(spec, "HOME")) env.push_back("HOME=" + home_of(spec, root));
