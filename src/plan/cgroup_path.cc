@@ -98,7 +98,8 @@ void Compiler::hand_controllers_on(Origin from) {
   const std::string& path = spec_.resources.path->value;
   std::vector<std::string> controllers = host_.cgroup.v2_controllers;
   const bool memory = contains(controllers, "memory");
-  std::ranges::stable_partition(controllers, [](const auto& name) { return name == "memory"; });
+  if (const auto found = std::ranges::find(controllers, "memory"); found != controllers.end())
+    std::rotate(controllers.begin(), found, found + 1);
   for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1)) {
     bool first = memory;
     for (const std::string& controller : controllers) {
