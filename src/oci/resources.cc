@@ -186,8 +186,12 @@ void read_network(const Node& resources, Values& values) {
 }
 
 void read_others(const Node& resources, Values& values) {
-  if (const auto pids = resources.get("pids"))
-    ask(*pids, "limit", values.spec(), values.spec().resources.pids_limit);
+  if (const auto pids = resources.get("pids")) {
+    auto& limit = values.spec().resources.pids_limit;
+    ask(*pids, "limit", values.spec(), limit);
+    // 0 and 1 say the same of a cgroup in which init is, but 0 would keep init itself out.
+    if (limit && limit->value == 0) limit->value = 1;
+  }
   for (const Node& limit : resources.elements("hugepageLimits")) {
     const auto size = limit.require("pageSize");
     const auto bytes = limit.require("limit");

@@ -65,7 +65,7 @@ int ask(Request request, const std::function<void(const nlmsghdr&)>& each = {}) 
     ssize_t got = ::recv(socket.get(), buffer, sizeof buffer, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return got < 0 ? -errno : -EPIPE;
-    auto size = static_cast<int>(got);
+    ssize_t size = got;
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer); NLMSG_OK(message, size);
          message = NLMSG_NEXT(message, size)) {
       if (message->nlmsg_type == NLMSG_DONE) return 0;

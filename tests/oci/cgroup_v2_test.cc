@@ -88,7 +88,7 @@ TEST_F(OciV2, IsBornInItsCgroup) {
 
 /// The kernel refuses the clone itself.
 TEST_F(OciV2, OneThatTakesNobodyIsSaid) {
-  resources()["pids"] = {{"limit", 0}};
+  resources()["unified"] = {{"pids.max", "0"}};
   bundle_->set_command({"true"});
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_FALSE(result.ok());

@@ -63,7 +63,7 @@ TEST(OciResources, AreAnotherFileOnEachVersion) {
       {R"({"cpu":{"shares":262144,"cpus":"0-1","mems":"0"}})",
        "/cpu/c/cpu.shares=262144\n/cpuset/c/cpuset.cpus=0-1\n/cpuset/c/cpuset.mems=0\n",
        "/u/c/cpu.weight=10000\n/u/c/cpuset.cpus=0-1\n/u/c/cpuset.mems=0\n"},
-      {R"({"pids":{"limit":0}})", "/pids/c/pids.max=0\n", "/u/c/pids.max=0\n"},
+      {R"({"pids":{"limit":0}})", "/pids/c/pids.max=1\n", "/u/c/pids.max=1\n"},
       {R"({"pids":{"limit":-1}})", "/pids/c/pids.max=max\n", "/u/c/pids.max=max\n"},
       {R"({"pids":{}})", "", ""},
       {R"({"blockIO":{"weight":10,"weightDevice":[{"major":8,"minor":0,"weight":1000}]}})",
