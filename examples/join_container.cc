@@ -19,7 +19,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "join_container: %s\n", error.message().c_str());
     return 125;
   };
-  const pid_t pid = std::atoi(argv[1]);
+  char* end_of_number = nullptr;
+  const auto pid = static_cast<pid_t>(std::strtol(argv[1], &end_of_number, 10));
+  if (pid <= 0 || *end_of_number != '\0') {
+    std::fprintf(stderr, "join_container: \"%s\" is not a pid\n", argv[1]);
+    return 2;
+  }
 
   isle::Spec spec;
   const isle::Origin from = spec.add_origin("join_container");
