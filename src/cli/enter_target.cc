@@ -201,8 +201,8 @@ Result<EnterTarget> by_container(std::string_view text, const Places& places) {
   if (matches.empty()) {
     std::vector<std::string_view> words;
     for (const Container& container : all)
-      for (const std::string_view word : {container.id, container.name})
-        if (!word.empty()) words.push_back(word);
+      for (const std::string* word : {&container.id, &container.name})
+        if (!word->empty()) words.push_back(*word);
     std::string hint = did_you_mean(text, words);
     if (hint.empty())
       hint =

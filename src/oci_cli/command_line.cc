@@ -87,9 +87,9 @@ class Parser {
 
 bool CommandLine::has(std::string_view flag) const { return flags.contains(flag); }
 
-std::string CommandLine::get(std::string_view flag, std::string fallback) const {
+std::string CommandLine::get(std::string_view flag, const std::string& fallback) const {
   const auto last = flags.upper_bound(flag);
-  return has(flag) ? std::prev(last)->second : std::move(fallback);
+  return has(flag) ? std::prev(last)->second : fallback;
 }
 
 std::vector<std::string> CommandLine::all(std::string_view flag) const {

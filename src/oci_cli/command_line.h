@@ -18,7 +18,7 @@ struct CommandLine {
   std::multimap<std::string, std::string, std::less<>> flags;  ///< By long name; "" for a bool.
 
   [[nodiscard]] bool has(std::string_view flag) const;
-  [[nodiscard]] std::string get(std::string_view flag, std::string fallback = {}) const;
+  [[nodiscard]] std::string get(std::string_view flag, const std::string& fallback = {}) const;
   [[nodiscard]] std::vector<std::string> all(std::string_view flag) const;
 };
 

@@ -33,7 +33,8 @@ constexpr Verb kVerbs[] = {
     {"features", features, "", "what is supported, as JSON"}};
 
 std::string default_root() {
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  const char* runtime =
+      std::getenv("XDG_RUNTIME_DIR");  // NOLINT(concurrency-mt-unsafe): one thread
   if (runtime == nullptr || !is_ordinary_user()) return "/run/isle-oci";
   return std::string(runtime) + "/isle-oci";
 }
@@ -75,7 +76,7 @@ std::span<const Verb> all_verbs() { return kVerbs; }
 int main(int argc, char** argv) {
   // The heap grows once and is not given back before the end.
   constexpr int kHeapBytes = 256 * 1024;
-  ::mallopt(M_TOP_PAD, kHeapBytes);
-  ::mallopt(M_TRIM_THRESHOLD, 64 * kHeapBytes);
+  ::mallopt(M_TOP_PAD, kHeapBytes);              // NOLINT(concurrency-mt-unsafe): one thread
+  ::mallopt(M_TRIM_THRESHOLD, 64 * kHeapBytes);  // NOLINT(concurrency-mt-unsafe): one thread
   return isle::oci_cli::dispatch({argv, static_cast<size_t>(argc)});
 }

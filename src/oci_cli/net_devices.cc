@@ -40,10 +40,11 @@ class Request {
     append(data, size);
     return *this;
   }
-  const std::string& bytes() {
-    const auto size = static_cast<uint32_t>(bytes_.size());
-    std::memcpy(bytes_.data(), &size, sizeof size);
-    return bytes_;
+  [[nodiscard]] std::string bytes() const {
+    std::string whole = bytes_;
+    const auto size = static_cast<uint32_t>(whole.size());
+    std::memcpy(whole.data(), &size, sizeof size);
+    return whole;
   }
 
  private:
@@ -55,10 +56,10 @@ class Request {
 };
 
 /// Sends it, and hands each message of the answer to `each`: 0 or -errno.
-int ask(Request request, const std::function<void(const nlmsghdr&)>& each = {}) {
+int ask(const Request& request, const std::function<void(const nlmsghdr&)>& each = {}) {
   const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!socket) return -errno;
-  const std::string& bytes = request.bytes();
+  const std::string bytes = request.bytes();
   if (::send(socket.get(), bytes.data(), bytes.size(), 0) < 0) return -errno;
   alignas(nlmsghdr) char buffer[32768];
   for (;;) {
@@ -116,7 +117,7 @@ int set_up(const std::string& name, const std::vector<Address>& addresses) {
     header.ifa_index = index;
     Request request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
     for (const auto& [type, data] : address.attributes) request.add(type, data.data(), data.size());
-    if (const int error = ask(std::move(request)); error < 0) return error;
+    if (const int error = ask(request); error < 0) return error;
   }
   const ifinfomsg up{.ifi_family = AF_UNSPEC,
                      .ifi_type = 0,
@@ -150,7 +151,7 @@ int move(const oci::NetDevice& device, int netns) {
   Request request(RTM_NEWLINK, NLM_F_ACK, link);
   request.add(IFLA_NET_NS_FD, &netns, sizeof netns);
   request.add(IFLA_IFNAME, device.new_name.c_str(), device.new_name.size() + 1);
-  if (const int error = ask(std::move(request)); error < 0) return error;
+  if (const int error = ask(request); error < 0) return error;
   return in_namespace(netns, [&] { return set_up(device.new_name, addresses); });
 }
 
