@@ -20,7 +20,7 @@ TTY = "tty"
 for directory in (os.environ.get("ISLE_ENGINES_PATH", ""), UNPACKED / "usr/bin", UNPACKED / "usr/sbin", "/usr/sbin", "/sbin"):
     os.environ["PATH"] += f":{directory}"
 if UNPACKED.is_dir():
-    os.environ["LD_LIBRARY_PATH"] = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-gnu")))
+    os.environ["LD_LIBRARY_PATH"] = ":".join(str(path) for lib in ("usr/lib", "lib") for path in UNPACKED.glob(f"{lib}/*-linux-gnu"))
 
 
 def skip(name, why):
@@ -39,6 +39,9 @@ def in_own_namespaces(prefix, programs, *flags, undo=None):
     for program in programs:
         if shutil.which(program) is None:
             skip(program, f"{program} is not installed")
+        loads = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        if "loading shared libraries" in loads.stderr:  # it was unpacked without one
+            skip(program, loads.stderr.strip())
     with tempfile.TemporaryDirectory(prefix=prefix, dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
         os.chmod(scratch, 0o755)
         environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}

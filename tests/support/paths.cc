@@ -48,9 +48,10 @@ std::string reachable_by_all(const std::string& path) {
   if (copy.empty()) {
     const std::filesystem::path dir =
         std::filesystem::path(process_scratch_dir()) / ("copy" + std::to_string(copies.size()));
-    std::filesystem::create_directory(dir);
+    std::filesystem::create_directories(dir);
     const std::filesystem::path to = dir / std::filesystem::path(path).filename();
-    std::filesystem::copy(path, to);
+    // A forked child may have made it already, which this process does not know.
+    std::filesystem::copy(path, to, std::filesystem::copy_options::skip_existing);
     if (chmod(to.c_str(), 0755) != 0) throw std::runtime_error("chmod " + to.string());
     copy = to;
   }
