@@ -14,7 +14,7 @@ compiler = $(if $(filter clang fuzz,$(PRESET)),clang)
 ctest = tools/run_tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench install uninstall asan tsan fuzz soak vmtest vmtest-short \
+.PHONY: help run test engines bench install uninstall asan tsan fuzz soak vmtest vmtest-short \
         tidy format format-fix build deps clean
 export PREFIX JOBS
 
@@ -42,9 +42,14 @@ uninstall:  ## remove what make install put there; same PREFIX and DESTDIR
 
 test:  ## all tests; TESTS=REGEX: those only; ISLE_TESTS_MUST_RUN=root,...: skipping for want of these fails
 	@tools/install_deps build test $(compiler)
-	@tools/get_engines
 	@$(build) $(PRESET)
 	@$(ctest) $(PRESET) $(if $(TESTS),-R '$(TESTS)')
+
+engines:  ## the tests with podman, buildah, containerd and docker, by Debian's packages, which are unpacked, not installed
+	@tools/install_deps build test
+	@tools/get_engines
+	@$(build) release
+	@$(ctest) release -R '^engines'
 
 asan:  ## all tests with address and undefined behaviour sanitizers
 	@tools/install_deps build test

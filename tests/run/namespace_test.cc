@@ -154,8 +154,8 @@ TEST(Namespace, AFailedPersistLeavesNoFile) {
     EXPECT_EQ(::access(path.c_str(), F_OK), -1);
   }));
   EXPECT_TRUE(in_fork([&path] {
+    own_mounts();  // stays on one cpu, so ids are in order (docs/kernel-notes.md)
     const auto outer = Namespace::of_self(NamespaceType::mount);
-    own_mounts();
     ISLE_ASSERT_OK(isle::unshare({NamespaceType::mount}));
     const auto kept = outer->persist(path);
     ASSERT_FALSE(kept);

@@ -17,10 +17,15 @@ MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
 UNPACKED = BUILD.parent / "engines"
 TTY = "tty"
 
-for directory in (os.environ.get("ISLE_ENGINES_PATH", ""), UNPACKED / "usr/bin", UNPACKED / "usr/sbin", "/usr/sbin", "/sbin"):
-    os.environ["PATH"] += f":{directory}"
-if UNPACKED.is_dir():
-    os.environ["LD_LIBRARY_PATH"] = ":".join(str(path) for lib in ("usr/lib", "lib") for path in UNPACKED.glob(f"{lib}/*-linux-gnu"))
+def find_unpacked(engines):
+    """Programs and libraries of unpacked packages, after those that are installed."""
+    for directory in (os.environ.get("ISLE_ENGINES_PATH", ""), engines / "usr/bin", engines / "usr/sbin", "/usr/sbin", "/sbin"):
+        os.environ["PATH"] += f":{directory}"
+    libraries = (str(path) for lib in ("usr/lib", "lib") for path in engines.glob(f"{lib}/*-linux-gnu"))
+    os.environ["LD_LIBRARY_PATH"] = ":".join(libraries)
+
+
+find_unpacked(UNPACKED)
 
 
 def skip(name, why):
@@ -29,10 +34,22 @@ def skip(name, why):
     sys.exit(1 if held else 77)
 
 
+def show_unpacked(scratch):
+    """Where anybody can reach them, and their settings beside the machine's."""
+    if not UNPACKED.is_dir():
+        return
+    engines = scratch / "engines"
+    engines.mkdir()
+    subprocess.run(["mount", "--bind", UNPACKED, engines], check=True)
+    subprocess.run(["mount", "-t", "overlay", "-o", f"lowerdir=/etc:{engines}/etc", "unpacked", "/etc"], check=True)
+    find_unpacked(engines)
+
+
 def in_own_namespaces(prefix, programs, *flags, undo=None):
     """Starts this again where mounts and network are its own; cgroups stay the machine's. Gives the directory all is in."""
     inside = os.environ.get("ISLE_ENGINES_INSIDE")
     if inside:
+        show_unpacked(pathlib.Path(inside))
         return pathlib.Path(inside)
     if os.geteuid() != 0:
         skip("root", f"this is uid {os.geteuid()}")
