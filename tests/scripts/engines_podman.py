@@ -48,8 +48,7 @@ class Podman:
             f"[storage]\ndriver=\"vfs\"\ngraphroot=\"{self.home}/store\"\nrunroot=\"{self.home}/run\"\n")
         (self.home / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
         self.environment = {
-            "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
-            "HOME": str(self.home), "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": f"{self.home}/tmp",
+            "PATH": os.environ["PATH"], "HOME": str(self.home), "XDG_RUNTIME_DIR": f"{self.home}/run", "TMPDIR": f"{self.home}/tmp",
             "CONTAINERS_CONF": f"{self.home}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{self.home}/storage.conf",
             "BUILDAH_RUNTIME": runtime, "LANG": "C.UTF-8",
         }
