@@ -116,20 +116,6 @@ std::string bash(std::span<const Command> all) {
 
 // ---- zsh ----------------------------------------------------------------------------------------
 
-// Inside single quotes and _arguments' own syntax.
-std::string zsh_text(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\'') {
-      result += "'\\''";
-    } else {
-      if (c == '[' || c == ']' || c == ':' || c == '\\') result += '\\';
-      result += c;
-    }
-  }
-  return result;
-}
-
 std::string zsh_action(const Option& option) {
   if (option.completes == "@file") return "_files";
   if (option.completes == "@directory") return "_files -/";
@@ -197,15 +183,6 @@ std::string zsh(std::span<const Command> all) {
 
 // ---- fish ---------------------------------------------------------------------------------------
 
-std::string fish_text(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\'' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result;
-}
-
 std::string fish_option(const Command& command, const Option& option) {
   std::string text = fmt::format("complete -c isle -n '__fish_seen_subcommand_from {}' -l {}",
                                  command.name, option.name);
@@ -253,6 +230,28 @@ std::string lower(std::string_view name, std::string_view prefix) {
 }
 
 }  // namespace
+
+std::string zsh_text(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      if (c == '[' || c == ']' || c == ':' || c == '\\') result += '\\';
+      result += c;
+    }
+  }
+  return result;
+}
+
+std::string fish_text(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result;
+}
 
 std::vector<std::string> completion_words(const Option& option) {
   std::vector<std::string> words;

@@ -20,6 +20,10 @@ std::string man_options(const Command& command);
 /// A completion script for all commands: "bash", "zsh", "fish"; empty for another shell.
 std::string completion(std::string_view shell, std::span<const Command> all);
 
+/// `text` inside single quotes: of zsh, and of _arguments' own syntax; of fish.
+std::string zsh_text(std::string_view text);
+std::string fish_text(std::string_view text);
+
 /// The words an Option::completes stands for; nothing for "@file" and "@directory".
 std::vector<std::string> completion_words(const Option& option);
 

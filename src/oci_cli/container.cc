@@ -166,6 +166,12 @@ Phase phase(const oci::State& state) {
   return is_frozen(state) ? Phase::paused : Phase::running;
 }
 
+CgroupFacts machine_cgroups() {
+  Spec asks;
+  asks.resources.path = {.value = "/"};
+  return probe_host(asks).cgroup;
+}
+
 std::vector<pid_t> processes(const oci::State& state) {
   std::vector<pid_t> pids;
   if (!state.cgroups.empty()) {

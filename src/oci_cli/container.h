@@ -8,6 +8,7 @@
 
 #include "isle/error.h"
 #include "isle/fd.h"
+#include "isle/host.h"
 #include "oci/state.h"
 
 namespace isle::oci_cli {
@@ -23,6 +24,9 @@ Fd open_process(const oci::State& state);
 
 /// What it is doing, found out now.
 oci::Phase phase(const oci::State& state);
+
+/// Where this machine's cgroup hierarchies are, without what is in them.
+CgroupFacts machine_cgroups();
 
 /// All its processes: of its cgroups; without any, those in its first process's pid namespace.
 std::vector<pid_t> processes(const oci::State& state);

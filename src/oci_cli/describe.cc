@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/describe.h"
 #include "oci_cli/flags.h"
 #include "oci_cli/kernel_text.h"
 #include "oci_cli/verbs.h"
@@ -109,19 +110,6 @@ std::string bash() {
 
 // ---- zsh ----------------------------------------------------------------------------------------
 
-std::string zsh_text(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\'') {
-      result += "'\\''";
-      continue;
-    }
-    if (c == '[' || c == ']' || c == ':' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result;
-}
-
 std::string zsh_options(std::string_view verb) {
   std::string text;
   for (const Flag& flag : flags_of(verb)) {
@@ -132,9 +120,9 @@ std::string zsh_options(std::string_view verb) {
                                  : is_path(flag)     ? "_files"
                                  : !words.empty()    ? fmt::format("({})", fmt::join(words, " "))
                                                      : " ";
-      value = fmt::format(":{}:{}", zsh_text(flag.value), action);
+      value = fmt::format(":{}:{}", cli::zsh_text(flag.value), action);
     }
-    const std::string help = zsh_text(flag.what);
+    const std::string help = cli::zsh_text(flag.what);
     if (flag.letter != 0) text += fmt::format(" \\\n    '-{}[{}]{}'", flag.letter, help, value);
     text += fmt::format(" \\\n    '--{}[{}]{}'", flag.name, help, value);
   }
@@ -156,15 +144,6 @@ std::string zsh() {
 
 // ---- fish ---------------------------------------------------------------------------------------
 
-std::string fish_text(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '\'' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result;
-}
-
 std::string fish_options(std::string_view verb) {
   const std::string condition =
       verb.empty() ? "__fish_use_subcommand" : fmt::format("__fish_seen_subcommand_from {}", verb);
@@ -178,7 +157,7 @@ std::string fish_options(std::string_view verb) {
               : !words.empty()                     ? fmt::format(" -xa '{}'", fmt::join(words, " "))
                                                    : " -x";
     }
-    text += fmt::format(" -d '{}'\n", fish_text(flag.what));
+    text += fmt::format(" -d '{}'\n", cli::fish_text(flag.what));
   }
   return text;
 }
@@ -190,7 +169,7 @@ std::string fish() {
       fish_options("");
   for (const Verb& verb : all_verbs())
     text += fmt::format("complete -c isle-oci -n __fish_use_subcommand -a {} -d '{}'\n", verb.name,
-                        fish_text(verb.what)) +
+                        cli::fish_text(verb.what)) +
             fish_options(verb.name);
   return text;
 }

@@ -14,6 +14,8 @@
 
 #include "isle/host.h"
 #include "isle/namespace.h"
+#include "oci_cli/container.h"
+#include "oci_cli/kernel_text.h"
 
 namespace isle::oci_cli {
 namespace {
@@ -75,13 +77,9 @@ Result<std::string> directory(const std::string& path, bool make) {
 
 bool in_path(std::string_view program) {
   const char* list = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): one thread
-  std::string_view rest = list == nullptr ? "" : list;
-  while (!rest.empty()) {
-    const std::string_view directory = rest.substr(0, rest.find(':'));
-    rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
-    if (::access(fmt::format("{}/{}", directory, program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
+  return std::ranges::any_of(split(list == nullptr ? "" : list, ":"), [&](std::string_view each) {
+    return ::access(fmt::format("{}/{}", each, program).c_str(), X_OK) == 0;
+  });
 }
 
 /// ADDRESS:PORT, as ADDRESS may have colons of its own.
@@ -151,9 +149,7 @@ void show_cgroups(const std::string& place, CriuRequest& request) {
   const auto show = [&](const std::string& mount, const std::string& name) {
     spec.mounts.push_back({.destination = place + "/" + name, .what = Bind{.source = mount}});
   };
-  Spec asks;
-  asks.resources.path = {.value = "/"};
-  const CgroupFacts facts = probe_host(asks).cgroup;
+  const CgroupFacts facts = machine_cgroups();
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
     std::string name;
     for (const std::string& controller : hierarchy.controllers)

@@ -59,9 +59,6 @@ Status prepare_rdt(Prepared& prepared, const std::string& id) {
   return {};
 }
 
-/// Where every controller is on v2.
-bool is_pure_v2() { return ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0; }
-
 }  // namespace
 
 Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
@@ -89,7 +86,8 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .environment = own_environment()});
   if (!container) return std::unexpected(container.error());
   prepared.container = std::move(*container);
-  if (prepared.container.scope && is_ordinary_user() && !is_pure_v2()) {
+  if (prepared.container.scope && is_ordinary_user() &&
+      machine_cgroups().layout != CgroupLayout::v2) {
     // podman names none then; whoever does is told.
     if (!prepared.container.scope->slice.empty())
       return fail(

@@ -19,6 +19,7 @@
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
 #include "oci_cli/images.h"
+#include "oci_cli/kernel_text.h"
 #include "oci_cli/prepare.h"
 
 namespace isle::oci_cli {
@@ -92,12 +93,10 @@ Status add_descriptors(const std::string& images, CriuMessage& options) {
 /// criu runs in the container's cgroups, as far as there are any of its own.
 void add_cgroups(pid_t criu_pid, CriuMessage& options) {
   const std::string text = oci::read_whole(fmt::format("/proc/{}/cgroup", criu_pid)).value_or("");
-  for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
-    const std::string line = text.substr(begin, end - begin);
+  for (const std::string_view line : split(text, "\n")) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
+    if (second == std::string_view::npos) continue;
     CriuMessage entry;
     entry.text(kKey, line.substr(first + 1, second - first - 1))
         .text(kValue, line.substr(second + 1));

@@ -105,9 +105,7 @@ Result<Unit> Unit::plan(oci::Container& container) {
   container.cgroup_path = unit.path_;
   Spec& spec = container.spec;
   spec.resources.path = {.value = unit.path_, .from = unit.scope_.from};
-  Spec place;  // for where hierarchies are, not what is in them
-  place.resources.path = spec.resources.path;
-  const CgroupFacts facts = probe_host(place).cgroup;
+  const CgroupFacts facts = machine_cgroups();
   if (!facts.v2_mount.empty()) unit.roots_.push_back(facts.v2_mount);
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies)
     unit.roots_.push_back(hierarchy.mount);

@@ -37,7 +37,7 @@ def in_own_mounts():
     with tempfile.TemporaryDirectory(prefix="isle-enter-") as scratch:
         os.chmod(scratch, 0o755)
         script = ("mount -t tmpfs none /run && mkdir -p /var/lib/containers && mount -t tmpfs none /var/lib/containers && "
-                  "{ umount /sys/fs/cgroup/unified 2>/dev/null || true; } && exec \"$@\"")  # crun 1.8 is confused by it
+                  "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified || exit; fi && exec \"$@\"")  # crun 1.8 is confused by it
         done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", sys.executable,
                                *sys.argv], env=os.environ | {"ISLE_ENTER_INSIDE": scratch}, check=False)
     sys.exit(done.returncode)
