@@ -48,8 +48,8 @@ constexpr Word kEmptyNamespaces[] = {{"network", CLONE_NEWNET}};
 
 template <size_t N>
 Result<uint64_t> value_of(const CommandLine& line, std::string_view flag, const Word (&words)[N],
-                          std::string fallback) {
-  const std::string text = line.get(flag, std::move(fallback));
+                          const std::string& fallback) {
+  const std::string text = line.get(flag, fallback);
   std::string known;
   for (const Word& each : words) {
     if (each.word == text) return each.value;
