@@ -19,13 +19,15 @@ std::unexpected<Error> no_container(const std::string& id) {
   return fail(0, fmt::format("container \"{}\": container does not exist", id));
 }
 
+/// With those above it.
 Status make_directories(const std::string& path) {
-  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    const std::string part = path.substr(0, slash);
-    if (::mkdir(part.c_str(), 0700) < 0 && errno != EEXIST)
-      return fail(errno, fmt::format("make the directory \"{}\"", part));
-    if (slash == std::string::npos) return {};
-  }
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  const size_t slash = path.rfind('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0)
+    return fail(errno, fmt::format("make the directory \"{}\"", path));
+  if (Status status = make_directories(path.substr(0, slash)); !status) return status;
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail(errno, fmt::format("make the directory \"{}\"", path));
 }
 
 Result<std::string> read_all(int fd, const std::string& path) {
@@ -54,6 +56,31 @@ Result<Fd> lock(const std::string& path) {
   return fd;
 }
 
+/// What state.json holds beside its version, by name: visit(name, member) for each.
+template <class S, class Visit>
+void each_field(S& state, const Visit& visit) {
+  visit("id", state.id);
+  visit("ociVersion", state.version);
+  visit("bundle", state.bundle);
+  visit("created", state.created);
+  visit("pid", state.host_pid);
+  visit("startTime", state.start_time);
+  visit("ready", state.ready);
+  visit("started", state.started);
+  visit("terminal", state.terminal);
+  visit("hooks", state.hooks);
+  visit("cgroups", state.cgroups);
+  visit("cgroupPath", state.cgroup_path);
+  visit("systemdUnit", state.unit);
+  visit("namespaces", state.namespaces);
+  visit("rdt", state.rdt);
+  visit("rdtMade", state.rdt_made);
+  visit("startSocket", state.start_socket);
+  visit("rootfs", state.rootfs);
+  visit("owner", state.owner);
+  visit("annotations", state.annotations);
+}
+
 }  // namespace
 
 Result<std::string> read_whole(const std::string& path) {
@@ -63,27 +90,8 @@ Result<std::string> read_whole(const std::string& path) {
 }
 
 std::string to_text(const State& state) {
-  const Json json = {{"version", kVersion},
-                     {"id", state.id},
-                     {"ociVersion", state.version},
-                     {"bundle", state.bundle},
-                     {"created", state.created},
-                     {"pid", state.host_pid},
-                     {"startTime", state.start_time},
-                     {"ready", state.ready},
-                     {"started", state.started},
-                     {"terminal", state.terminal},
-                     {"hooks", state.hooks},
-                     {"cgroups", state.cgroups},
-                     {"cgroupPath", state.cgroup_path},
-                     {"systemdUnit", state.unit},
-                     {"namespaces", state.namespaces},
-                     {"rdt", state.rdt},
-                     {"rdtMade", state.rdt_made},
-                     {"startSocket", state.start_socket},
-                     {"rootfs", state.rootfs},
-                     {"owner", state.owner},
-                     {"annotations", state.annotations}};
+  Json json = {{"version", kVersion}};
+  each_field(state, [&](const char* name, const auto& value) { json[name] = value; });
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -91,27 +99,10 @@ Result<State> parse_state(std::string_view text) {
   const auto json = parse_json(text, kStateFile);
   if (!json) return std::unexpected(json.error());
   try {
-    State state;
-    state.id = json->at("id").get<std::string>();
-    state.version = json->value("ociVersion", "1.0.0");
-    state.bundle = json->value("bundle", "");
-    state.created = json->value("created", "");
-    state.host_pid = json->value("pid", 0);
-    state.start_time = json->value("startTime", uint64_t{0});
-    state.ready = json->value("ready", true);
-    state.started = json->value("started", false);
-    state.terminal = json->value("terminal", false);
-    state.hooks = json->value("hooks", false);
-    state.cgroups = json->value("cgroups", std::vector<std::string>{});
-    state.cgroup_path = json->value("cgroupPath", "");
-    state.unit = json->value("systemdUnit", "");
-    state.namespaces = json->value("namespaces", std::vector<std::string>{});
-    state.rdt = json->value("rdt", std::vector<std::string>{});
-    state.rdt_made = json->value("rdtMade", std::vector<std::string>{});
-    state.start_socket = json->value("startSocket", uint64_t{0});
-    state.rootfs = json->value("rootfs", "");
-    state.owner = json->value("owner", "");
-    state.annotations = json->value("annotations", Json::object());
+    State state{.id = json->at("id"), .version = "1.0.0"};
+    each_field(state, [&](const char* name, auto& value) {
+      if (const auto found = json->find(name); found != json->end()) found->get_to(value);
+    });
     return state;
   } catch (const Json::exception& error) {
     return fail(0, fmt::format("{}: {}", kStateFile, error.what()));

@@ -109,7 +109,7 @@ Status destroy(const Call& call, const oci::Directory& directory, const oci::Sta
       call.report.warn(read.error().message());
   }
   if (Status status = directory.remove(); !status) return status;
-  run_all_hooks(hooks.poststop, "poststop", public_state(state, Phase::stopped), call.report);
+  run_all_hooks(hooks.poststop, "poststop", state, Phase::stopped, call.report);
   return {};
 }
 

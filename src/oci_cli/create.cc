@@ -58,8 +58,8 @@ void take_hooks(const oci::Container& container, const oci::State& state, Spec& 
   const oci::Hooks& hooks = container.hooks;
   if (!container.net_devices.empty())
     spec.calls_back = {.value = true, .from = container.net_devices.front().from};
-  spec.create_hooks = told(hooks.create_container, public_state(state, oci::Phase::creating));
-  spec.start_hooks = told(hooks.start_container, public_state(state, oci::Phase::created));
+  spec.create_hooks = told(hooks.create_container, state, oci::Phase::creating);
+  spec.start_hooks = told(hooks.start_container, state, oci::Phase::created);
   for (const auto* list : {&hooks.prestart, &hooks.create_runtime})
     if (!list->empty()) spec.calls_back = {.value = true, .from = list->front().from};
 }
@@ -148,8 +148,8 @@ class Maker {
     };
     auto process = launch(*plan, options);
     if (!process) {
-      run_all_hooks(prepared_.container.hooks.poststop, "poststop",
-                    public_state(state, oci::Phase::stopped), call_.report);
+      run_all_hooks(prepared_.container.hooks.poststop, "poststop", state, oci::Phase::stopped,
+                    call_.report);
       return fail_with(in_engine_words(process.error(), *plan, spec.process.args.value));
     }
     state.host_pid = process->host_pid();
@@ -157,34 +157,32 @@ class Maker {
     state.started = !waits;
     Status finished = finish(directory, state, *process);
     if (finished && !waits)
-      finished = run_hooks(prepared_.container.hooks.poststart, "poststart",
-                           public_state(state, oci::Phase::running));
+      finished =
+          run_hooks(prepared_.container.hooks.poststart, "poststart", state, oci::Phase::running);
     if (!finished) {
       (void)process->signal(SIGKILL);
       (void)process->wait();
       (void)remove_cgroups(state);
-      run_all_hooks(prepared_.container.hooks.poststop, "poststop",
-                    public_state(state, oci::Phase::stopped), call_.report);
+      run_all_hooks(prepared_.container.hooks.poststop, "poststop", state, oci::Phase::stopped,
+                    call_.report);
       return fail_with(finished.error());
     }
     return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process)};
   }
 
   Status on_call(const oci::State& state, CallPoint point, BorrowedFd listener) {
-    const oci::Json creating = public_state(state, oci::Phase::creating);
     if (point == CallPoint::listening)
-      return hand_listener_over(*prepared_.container.seccomp, listener, state.host_pid, creating);
+      return hand_listener_over(*prepared_.container.seccomp, listener, state.host_pid,
+                                public_state(state, oci::Phase::creating));
     if (prepared_.unit)
       if (Status status = prepared_.unit->release(); !status) return status;
     if (Status status = move_net_devices(prepared_.container.net_devices, state.host_pid); !status)
       return status;
     // To a prestart hook the container was created, and is about to start: so it was defined.
     const oci::Hooks& hooks = prepared_.container.hooks;
-    if (Status status =
-            run_hooks(hooks.prestart, "prestart", public_state(state, oci::Phase::created));
-        !status)
+    if (Status status = run_hooks(hooks.prestart, "prestart", state, oci::Phase::created); !status)
       return status;
-    return run_hooks(hooks.create_runtime, "createRuntime", creating);
+    return run_hooks(hooks.create_runtime, "createRuntime", state, oci::Phase::creating);
   }
 
   Status finish(const oci::Directory& directory, oci::State& state, const Process& process) {
@@ -286,8 +284,7 @@ int start(const Call& call) {
   const auto hooks =
       config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
   if (!hooks) return call.report.fail(hooks.error());
-  const Status ran =
-      run_hooks(hooks->poststart, "poststart", public_state(state, oci::Phase::running));
+  const Status ran = run_hooks(hooks->poststart, "poststart", state, oci::Phase::running);
   if (ran) return 0;
   (void)end(state);  // what is left of it is for delete
   return call.report.fail(ran.error());

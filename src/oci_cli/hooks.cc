@@ -56,12 +56,12 @@ bool ends_within(const Process& process, uint32_t limit_s) {
   }
 }
 
-Status run_hook(const Hook& hook, const oci::Json& state) {
-  const auto input = input_of(text_of(state));
+Status run_hook(const Hook& hook, const oci::State& state, oci::Phase phase) {
+  const auto input = input_of(text_of(public_state(state, phase)));
   if (!input) return std::unexpected(input.error());
   LaunchOptions options;
   options.stdio = {input->get(), STDOUT_FILENO, STDERR_FILENO};
-  auto process = spawn(spec_of(hook, state.value("bundle", "")), options);
+  auto process = spawn(spec_of(hook, state.bundle), options);
   if (!process) return std::unexpected(process.error());
   if (!ends_within(*process, hook.timeout_s)) {
     (void)process->signal(SIGKILL);
@@ -77,9 +77,10 @@ Status run_hook(const Hook& hook, const oci::Json& state) {
 
 }  // namespace
 
-Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state) {
+Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::State& state,
+                 oci::Phase phase) {
   for (size_t i = 0; i < hooks.size(); ++i) {
-    Status status = run_hook(hooks[i], state);
+    Status status = run_hook(hooks[i], state, phase);
     if (status) continue;
     Error error = std::move(status.error());
     error.what =
@@ -90,10 +91,10 @@ Status run_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oc
   return {};
 }
 
-void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::Json& state,
-                   const Report& report) {
+void run_all_hooks(const std::vector<Hook>& hooks, std::string_view kind, const oci::State& state,
+                   oci::Phase phase, const Report& report) {
   for (const Hook& hook : hooks)
-    if (Status status = run_hooks({hook}, kind, state); !status)
+    if (Status status = run_hooks({hook}, kind, state, phase); !status)
       report.warn(status.error().message());
 }
 
@@ -103,8 +104,9 @@ std::vector<std::string> own_environment() {
   return variables;
 }
 
-std::vector<Hook> told(std::vector<Hook> hooks, const oci::Json& state) {
-  oci::Json rest = state;
+std::vector<Hook> told(std::vector<Hook> hooks, const oci::State& state, oci::Phase phase) {
+  if (hooks.empty()) return hooks;
+  oci::Json rest = public_state(state, phase);
   rest.erase("pid");
   const std::string text = text_of(rest);  // never empty: it has an id
   for (Hook& hook : hooks) {

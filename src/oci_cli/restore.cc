@@ -195,12 +195,9 @@ class Restorer {
     state_.start_time = start_time(notice.host_pid);
     if (Status status = directory_.save(state_); !status) return status;
     const oci::Hooks& hooks = prepared_.container.hooks;
-    if (Status status =
-            run_hooks(hooks.prestart, "prestart", public_state(state_, oci::Phase::created));
-        !status)
+    if (Status status = run_hooks(hooks.prestart, "prestart", state_, oci::Phase::created); !status)
       return status;
-    return run_hooks(hooks.create_runtime, "createRuntime",
-                     public_state(state_, oci::Phase::creating));
+    return run_hooks(hooks.create_runtime, "createRuntime", state_, oci::Phase::creating);
   }
 
   Status finish(pid_t host_pid) {
