@@ -1,7 +1,7 @@
 # Whether the linker can put side by side what runs at a start (tools/start_order).
 include(CheckLinkerFlag)
-set(start_order_flag "-Wl,-T,${CMAKE_SOURCE_DIR}/cmake/start_order.ld")
-check_linker_flag(CXX "${start_order_flag}" ISLE_START_ORDER)
+set(start_orders "${CMAKE_SOURCE_DIR}/cmake/start_order")
+check_linker_flag(CXX "-Wl,-T,${start_orders}/isle.ld" ISLE_START_ORDER)
 
 # Whether src/cli/start_x86_64.c may take the place of glibc's own program start: tried, not assumed. The trial has
 # what the commands have: exceptions, initialisers, thread-local storage, the heap, large copies.
