@@ -22,6 +22,10 @@ struct Context {
   std::uint32_t umask = kNoUmask;  ///< What the first umask step found.
   bool has_starter = false;  ///< (init) the channel leads to who started it, not to the runtime.
   Message failure;           ///< Filled where a step fails; kept when another's failure came first.
+  /// What the last write_file step wrote to: the next one's may be the same, as lists of devices
+  /// are written a rule at a time, and to open a cgroup's file costs more than to write it.
+  const char* written_path = nullptr;
+  int written = -1;
   bool failed = false;
   bool child_failed = false;  ///< (runtime) `failure` is what init said.
 
@@ -55,6 +59,9 @@ struct Context {
 
 /// Carries one step out: 0 or -errno. Operations that change who runs are in executor.cc.
 long do_operation(Context& context, const plan::Step& step) noexcept;
+
+/// Closes what write_file steps keep open from one to the next.
+void end_writing(Context& context) noexcept;
 
 /// Copies what the kernel says about an fscontext's last failure into context.failure.log.
 void read_fs_log(Context& context, int fs_fd) noexcept;

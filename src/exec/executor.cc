@@ -357,8 +357,10 @@ bool run_steps(Context& context, std::uint32_t from) noexcept {
   for (std::uint32_t i = from; i < header.step_count; ++i) {
     const Step& step = plan::steps(&header)[i];
     if (step.actor != context.actor) continue;
+    if (step.op != Op::write_file) end_writing(context);
     const long result = do_step(context, step, i);
     if (result < 0) {
+      end_writing(context);
       if (-result == step.pass_over || step.pass_over == plan::kAnyError) {
         i += step.skip;
         continue;
@@ -378,6 +380,7 @@ bool run_steps(Context& context, std::uint32_t from) noexcept {
                              static_cast<std::uint64_t>(now.tv_nsec);
     }
   }
+  end_writing(context);
   return true;
 }
 

@@ -12,6 +12,16 @@
 namespace isle::exec {
 namespace {
 
+constexpr auto kOpenToWrite =
+    sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
+
+long write_whole(int fd, const char* data) noexcept {
+  const std::size_t size = length_of(data);
+  const long written = sys::write(fd, data, size);
+  if (written < 0) return written;
+  return static_cast<std::size_t>(written) == size ? 0 : -EIO;
+}
+
 using plan::Op;
 using plan::Step;
 
@@ -240,13 +250,28 @@ long device_filter(Context& c, const Step& s) noexcept {
   return attached;
 }
 
+bool are_equal(const char* a, const char* b) noexcept {
+  for (; *a != '\0' && *a == *b; ++a) ++b;
+  return *a == *b;
+}
+
+long write_on(Context& c, const char* path, const char* data) noexcept {
+  if (c.written < 0 || !are_equal(path, c.written_path)) {
+    end_writing(c);
+    c.written = sys::openat(sys::kAtFdcwd, path, kOpenToWrite);
+    if (c.written < 0) return c.written;
+    c.written_path = path;
+  }
+  return write_whole(c.written, data);
+}
+
 long do_host_file(Context& c, const Step& s) noexcept {
   const char* path = c.text(s.arg[0]);
   switch (s.op) {
     case Op::mkdir:
       return sys::mkdirat(sys::kAtFdcwd, path, static_cast<std::uint32_t>(s.arg[1]));
     case Op::write_file:
-      return write_once(sys::kAtFdcwd, path, c.text(s.arg[1]), false);
+      return write_on(c, path, c.text(s.arg[1]));
     case Op::write_in:
       return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
     case Op::create_file: {
@@ -418,14 +443,17 @@ long do_process(Context& c, const Step& s) noexcept {
 }  // namespace
 
 long write_once(int dirfd, const char* path, const char* data, bool in_root) noexcept {
-  constexpr auto kFlags = sys::OpenFlags::wronly | sys::OpenFlags::cloexec | sys::OpenFlags::noctty;
-  const int fd = in_root ? path::open_in(dirfd, path, kFlags) : sys::openat(dirfd, path, kFlags);
+  const int fd =
+      in_root ? path::open_in(dirfd, path, kOpenToWrite) : sys::openat(dirfd, path, kOpenToWrite);
   if (fd < 0) return fd;
-  const std::size_t size = length_of(data);
-  const long written = sys::write(fd, data, size);
+  const long result = write_whole(fd, data);
   sys::close(fd);
-  if (written < 0) return written;
-  return static_cast<std::size_t>(written) == size ? 0 : -EIO;
+  return result;
+}
+
+void end_writing(Context& context) noexcept {
+  if (context.written >= 0) sys::close(context.written);
+  context.written = -1;
 }
 
 long Context::out(std::uint64_t argument, long fd) noexcept {

@@ -215,6 +215,7 @@ class Compiler {
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.
   Register console_ = kNone;  ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;
+  Register empty_ = kNone;  ///< A detached directory with nothing in it, for Mask.
   std::vector<std::pair<NamespaceType, Register>> joins_;
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;

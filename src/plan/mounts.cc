@@ -45,6 +45,7 @@ Status Compiler::mount_all() {
     const Status status = std::visit([&](const auto& what) { return apply(op, what); }, op.what);
     if (!status) return status;
   }
+  b_.release(empty_);
   return {};
 }
 
@@ -438,6 +439,14 @@ Status Compiler::apply(const FsOperation& op, const Remount& remount) {
 /// A directory gets an empty directory, anything else an empty file. Which it is shows when it is
 /// opened as one and as the other; it exists, so neither makes it.
 Status Compiler::apply(const FsOperation& op, const Mask&) {
+  const auto new_empty = [&] {
+    const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "4k"}};
+    const uint64_t attributes =
+        kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) | sys::bits(sys::MountAttr::rdonly);
+    return new_file_system("tmpfs", "isle", options, attributes, op.from);
+  };
+  // One file system for all: what costs is the superblock.
+  if (host_.mount_on_detached && empty_ == kNone) empty_ = new_empty();
   const size_t begin = b_.step_count();
   const auto skip_rest_from = [&](size_t index) {
     b_.step(index).skip = static_cast<uint16_t>(b_.step_count() - 1 - index);
@@ -450,10 +459,13 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
   const size_t as_directory = b_.step_count();
   init(Op::make_dir_in, op.from, {root_, text(op.destination), kDirectoryMode, target}).pass_over =
       ENOTDIR;
-  const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "4k"}};
-  const uint64_t attributes =
-      kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) | sys::bits(sys::MountAttr::rdonly);
-  const Register mount = new_file_system("tmpfs", "isle", options, attributes, op.from);
+  Register mount = kNone;
+  if (empty_ == kNone) {
+    mount = new_empty();
+  } else {
+    mount = b_.take();
+    init(Op::open_tree, op.from, {empty_, 0, sys::bits(kClone | sys::OpenTree::empty_path), mount});
+  }
   init(Op::move_mount, op.from, {mount, target, 0, kOnto});
   skip_rest_from(as_directory);
 

@@ -461,6 +461,24 @@ TEST(CompileMounts, MaskedIsTheOneOrTheOtherAndNeverNeither) {
                                         "make_file_in", "unless EISDIR, which skips 2"}));
 }
 
+TEST(CompileMounts, MaskedDirectoriesShareOneFileSystemWhereItCanBeCopied) {
+  Spec spec = sandbox();
+  for (int i = 0; i < 2; ++i) spec.mounts.push_back(operation(Mask{}));
+  Host host = root();
+  const auto count = [](const std::string& plan, std::string_view what) {
+    size_t n = 0;
+    for (size_t at = 0; (at = plan.find(what, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(count(steps(spec, host), "\"source\" \"isle\""), 2U);
+  host.mount_on_detached = true;
+  const std::string plan = steps(spec, host);
+  EXPECT_EQ(count(plan, "\"source\" \"isle\""), 1U);
+  EXPECT_TRUE(in_order(plan, {"fsmount", "make_dir_in", "OPEN_TREE_CLONE|AT_EMPTY_PATH",
+                              "move_mount", "make_file_in", "make_dir_in",
+                              "OPEN_TREE_CLONE|AT_EMPTY_PATH", "move_mount", "make_file_in"}));
+}
+
 TEST(CompileMounts, AnIdmapOfOneKindOfIdLeavesTheOther) {
   Spec spec = sandbox();
   spec.mounts.push_back(operation(Bind{.source = "/a", .gid_mappings = {{1, 2, 3}}}));
