@@ -68,11 +68,7 @@ long run_hook(Context& c, const plan::Step& s) noexcept {
   if (input < 0) return input;
 
   int pidfd = -1;
-  sys::clone_args args;
-  args.flags = sys::bits(sys::CloneFlags::pidfd);
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  args.exit_signal = kSigchld;
-  const int pid = sys::clone3(&args);
+  const int pid = sys::clone_with_pidfd(kSigchld, &pidfd);  // a filter may be there already
   if (pid == 0) be_hook(c, path, argv, envp, input);
   sys::close(input);
   if (pid < 0) return pid;

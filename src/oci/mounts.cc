@@ -226,11 +226,13 @@ std::optional<MakeDevice> read_device(const Node& node) {
                     .gid = number("gid", kMostId, 0)};
 }
 
+std::string without_last_slashes(const std::string& path) {
+  return path.substr(0, path.find_last_not_of('/') + 1);
+}
+
 bool is_host_dev(const Spec& spec) {
   return std::ranges::any_of(spec.mounts, [](const FsOperation& op) {
-    return op.destination.find_last_not_of('/') != std::string::npos &&
-           op.destination.substr(0, op.destination.find_last_not_of('/') + 1) == "/dev" &&
-           std::holds_alternative<Bind>(op.what);
+    return without_last_slashes(op.destination) == "/dev" && std::holds_alternative<Bind>(op.what);
   });
 }
 
@@ -263,7 +265,7 @@ void read_devices(const Node& config, Spec& spec) {
     const auto device = read_device(node);
     if (!path || !device) continue;
     if (!path->text().starts_with("/")) path->expected("an absolute path");
-    spec.mounts.push_back({.destination = path->text(),
+    spec.mounts.push_back({.destination = without_last_slashes(path->text()),
                            .what = *device,
                            .optional = true,
                            .from = spec.add_origin(node.where())});

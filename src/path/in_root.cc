@@ -16,8 +16,9 @@ using sys::OpenFlags;
 constexpr int kMostLinks = 40;     // as the kernel's MAXSYMLINKS
 constexpr int kMostRetries = 128;  // openat2 gives up with EAGAIN while somebody renames
 
-/// Follows no link, takes nothing that is there.
-constexpr auto kNewFile = OpenFlags::wronly | OpenFlags::creat | OpenFlags::excl |
+/// Follows no link, takes nothing that is there. For reading: while somebody may write to a file its
+/// mount cannot be made read-only.
+constexpr auto kNewFile = OpenFlags::rdonly | OpenFlags::creat | OpenFlags::excl |
                           OpenFlags::nofollow | OpenFlags::cloexec;
 
 /// A path being worked on; links are spliced into it.

@@ -162,7 +162,9 @@ class Compiler {
   Status host_side_settings();
   void terminal(Actor actor);
   Status finish_process(Actor actor);
-  void privileges(Actor actor);
+  void labels(Actor actor);
+  void capabilities(Actor actor);
+  [[nodiscard]] bool keeps_capabilities() const;
   void descriptors(Actor actor);
   void working_directory(Actor actor);
   void load_filter(Actor actor);

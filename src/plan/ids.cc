@@ -204,7 +204,7 @@ void Compiler::set_identity(Actor actor) {
     b_.add(actor, Op::setresgid, user.gid ? user.gid->from : Origin{0}, {gid});
   if (uid != uid_now || (unknown && user.uid)) {
     // Capabilities that were asked for have to outlive the change from 0.
-    if (target_capabilities() != 0)
+    if (target_capabilities() != 0 || keeps_capabilities())
       b_.add(actor, Op::prctl,
              spec_.process.capabilities ? spec_.process.capabilities->from : Origin{0},
              {static_cast<uint64_t>(sys::Prctl::set_keepcaps), 1});

@@ -8,6 +8,8 @@
 namespace isle::plan {
 namespace {
 
+constexpr uint64_t kCapSysAdminBit = uint64_t{1} << 21;
+
 uint64_t number(sys::Prctl option) { return static_cast<uint64_t>(option); }
 
 /// "NAME=value" -> value.
@@ -150,25 +152,39 @@ Status Compiler::finish_process(Actor actor) {
   }
   if (wish.personality)
     b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
-  privileges(actor);
+  labels(actor);
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there: as late
+  // as that allows, since a profile knows the calls of the command and not ours (chdir to a path by
+  // openat2, close_range). With it as near to the execve as can be; but while there is somebody to
+  // take its listener.
+  const bool needs_privilege = wish.seccomp && !wish.no_new_privileges.value;
+  const bool before_drop = needs_privilege && keeps_capabilities();
+  const bool listens = wish.seccomp && wish.seccomp->value.has_listener();
+  const bool at_last = wish.seccomp && !needs_privilege && !listens;
+  if (needs_privilege && !before_drop) load_filter(actor);
+  if (wish.capabilities)
+    b_.add(actor, Op::drop_bounding, wish.capabilities->from, {wish.capabilities->value.bounding});
+  set_identity(actor);
+  if (!before_drop) capabilities(actor);
   if (wish.umask)
     b_.add(actor, Op::umask, wish.umask->from, {wish.umask->value});
   else if (spec_.root || !spec_.mounts.empty())
     b_.add(actor, Op::restore_umask, Origin{0});
   working_directory(actor);
   descriptors(actor);
-  // As near to the execve as can be; but while there is somebody to take its listener.
-  const bool late = wish.no_new_privileges.value && wish.seccomp;
-  const bool early = late && wish.seccomp->value.has_listener();
-  if (early) load_filter(actor);
-  if (start_ != kNone) {
-    // What can be found out before is told to whoever creates, not to whoever starts.
-    const std::vector<std::string> paths = command_paths();
-    b_.add(actor, Op::expect_command, wish.args.from, {b_.list(paths), b_.list(wish.args.value)});
-    b_.add(actor, Op::await_start, wish.start_socket->from, {start_});
+  if (before_drop) {
+    const Capabilities& c = wish.capabilities->value;
+    b_.add(actor, Op::capset, wish.seccomp->from,
+           {c.effective | kCapSysAdminBit, c.permitted | kCapSysAdminBit, c.inheritable});
   }
+  if (start_ != kNone)  // what can be found out before is told to whoever creates
+    b_.add(actor, Op::expect_command, wish.args.from,
+           {b_.list(command_paths()), b_.list(wish.args.value)});
+  if (before_drop || (listens && !needs_privilege)) load_filter(actor);
+  if (before_drop) capabilities(actor);
+  if (start_ != kNone) b_.add(actor, Op::await_start, wish.start_socket->from, {start_});
   run_hooks(actor, spec_.start_hooks);
-  if (late && !early) load_filter(actor);
+  if (at_last) load_filter(actor);
   execute(actor);
   return {};
 }
@@ -199,7 +215,7 @@ std::vector<std::string> Compiler::command_paths() const {
                     value_of(environment, "PATH"));
 }
 
-void Compiler::privileges(Actor actor) {
+void Compiler::labels(Actor actor) {
   const ProcessWish& wish = spec_.process;
   const auto label = [&](const Wish<std::string>& text_wish, const char* file,
                          const std::string& value) {
@@ -208,23 +224,27 @@ void Compiler::privileges(Actor actor) {
   if (wish.apparmor_profile)
     label(wish.apparmor_profile, "self/attr/apparmor/exec", "exec " + wish.apparmor_profile->value);
   if (wish.selinux_label) label(wish.selinux_label, "self/attr/exec", wish.selinux_label->value);
+}
 
-  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there.
-  if (!wish.no_new_privileges.value) load_filter(actor);
-  if (wish.capabilities)
-    b_.add(actor, Op::drop_bounding, wish.capabilities->from, {wish.capabilities->value.bounding});
-  set_identity(actor);
+/// Past the change of ids, for a filter: what is left in the end is set after it.
+bool Compiler::keeps_capabilities() const {
+  const ProcessWish& wish = spec_.process;
+  return wish.seccomp && !wish.no_new_privileges.value && wish.capabilities && !wish.user.as_is;
+}
+
+/// And what goes with them: no_new_privs, and the death signal, which changed credentials clear
+/// (kernel: commit_creds()).
+void Compiler::capabilities(Actor actor) {
+  const ProcessWish& wish = spec_.process;
   if (wish.capabilities) {
     const Capabilities& c = wish.capabilities->value;
     b_.add(actor, Op::capset, wish.capabilities->from, {c.effective, c.permitted, c.inheritable});
     if (c.ambient != 0) b_.add(actor, Op::raise_ambient, wish.capabilities->from, {c.ambient});
   }
-  // Changed credentials clear the signal asked for at the start (kernel: commit_creds()).
   dies_with_parent(actor);
-  if (wish.no_new_privileges.value) {
+  if (wish.no_new_privileges.value)
     b_.add(actor, Op::prctl, wish.no_new_privileges.from,
            {number(sys::Prctl::set_no_new_privs), 1});
-  }
 }
 
 void Compiler::working_directory(Actor actor) {

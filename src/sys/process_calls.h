@@ -16,6 +16,11 @@ namespace isle::sys {
                                          std::size_t size_bytes = sizeof(clone_args)) noexcept {
   return raw_int(__NR_clone3, args, size_bytes);
 }
+/// clone(2) with CLONE_PIDFD, 5.2: a child; 0 in the child. Filters that know no clone3 let it pass.
+inline int clone_with_pidfd(int exit_signal, int* pidfd) noexcept {
+  return raw_int(__NR_clone, bits(CloneFlags::pidfd) | static_cast<unsigned>(exit_signal), 0, pidfd,
+                 0, 0);
+}
 /// clone3(2) with CloneFlags::vm: the child runs `entry(argument)` on the stack that ends at
 /// `stack_top` (16-byte aligned; args' own stack fields stay 0) and must not return from it.
 inline int clone3_on_stack(clone_args* args, void* stack_top, void (*entry)(void*),

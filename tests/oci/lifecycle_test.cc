@@ -244,6 +244,39 @@ TEST_F(Oci, PreservedDescriptorsAreOpenAndOthersNot) {
   EXPECT_EQ(result.out, "kept\n0\n1\n2\n3\n4\n") << result;  // 4: the directory that ls reads
 }
 
+// An engine that keeps single ones gives the number up to the last.
+TEST_F(Oci, OfPreservedDescriptorsSomeAreNotOpen) {
+  bundle_->set_command({"sh", "-c", "cat <&5; [ -e /proc/self/fd/9 ] || echo closed"});
+  const std::string text = bundle_->dir().write("text", "kept\n");
+  const auto result =
+      run_command({"/bin/sh", "-c", "exec 5<" + text + "; exec \"$@\"", "sh", Bundle::runtime(),
+                   "--root", bundle_->dir() / "state", "run", "--preserve-fds", "9", "c"},
+                  {.working_dir = bundle_->dir() / "bundle"});
+  EXPECT_EQ(result.out, "kept\nclosed\n") << result;
+}
+
+// The file made for the bind is the last that was opened, and while it could be written to the root
+// could not be made read-only.
+TEST_F(Oci, FileIsBoundWhereAReadOnlyRootHasNone) {
+  const std::string text = bundle_->dir().write("text", "bound\n");
+  bundle_->config["root"]["readonly"] = true;
+  bundle_->config["linux"].erase("maskedPaths");
+  bundle_->config["linux"].erase("readonlyPaths");
+  bundle_->config["mounts"].push_back(
+      {{"destination", "/new"}, {"type", "bind"}, {"source", text}, {"options", {"bind", "ro"}}});
+  bundle_->set_command({"sh", "-c", "cat /new; touch /other || echo refused"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "bound\nrefused\n") << result;
+}
+
+TEST_F(Oci, DeviceWithALastSlash) {
+  bundle_->config["linux"]["devices"] = {
+      {{"path", "/dev/mine/"}, {"type", "c"}, {"major", 1}, {"minor", 3}, {"uid", 7}}};
+  bundle_->set_command({"stat", "-c", "%t:%T %u", "/dev/mine"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "1:3 7\n") << result;
+}
+
 TEST_F(Oci, TerminalIsOfItsOwnDevpts) {
   bundle_->config["process"]["terminal"] = true;
   bundle_->config["process"]["consoleSize"] = {{"height", 33}, {"width", 99}};

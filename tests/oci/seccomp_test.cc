@@ -60,6 +60,52 @@ TEST_F(OciSeccomp, Actions) {
   EXPECT_TRUE(fs::exists(bundle_->rootfs("/tmp/made")));
 }
 
+// A profile names what its command needs. That a runtime of another make or year needs more between
+// the filter and the execve is none of its business.
+TEST_F(OciSeccomp, ProfileThatKnowsNoneOfOurCalls) {
+  profile("SCMP_ACT_ALLOW",
+          Json::array({{{"names",
+                         {"openat2", "fchdir", "chdir", "umask", "close_range", "faccessat2",
+                          "clone3", "setgroups", "setresuid", "setresgid", "setuid", "setgid"}},
+                        {"action", "SCMP_ACT_ERRNO"}}}));
+  bundle_->config["process"]["noNewPrivileges"] = false;
+  bundle_->config["process"]["cwd"] = "/tmp";
+  bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}, {"additionalGids", {2000}}};
+  for (const char* set : {"bounding", "permitted", "inheritable", "effective", "ambient"})
+    bundle_->config["process"]["capabilities"][set] = {"CAP_KILL"};
+  bundle_->config["hooks"] = {
+      {"startContainer", {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo hook >/tmp/hook"}}}}}};
+  ASSERT_EQ(::chmod(bundle_->rootfs("/tmp").c_str(), 0777), 0);
+  bundle_->set_command({"sh", "-c",
+                        "cat /tmp/hook; pwd; id -u; id -G; grep -E '^(Cap|Seccomp:)' "
+                        "/proc/self/status | tr -s '\\n\\t' ' '"});
+  const std::string expected =
+      "hook\n/tmp\n1000\n1000 2000\nCapInh: 0000000000000020 CapPrm: 0000000000000020 CapEff: "
+      "0000000000000020 CapBnd: 0000000000000020 CapAmb: 0000000000000020 Seccomp: 2 ";
+  const auto ran = bundle_->oci({"run", "c"});
+  EXPECT_EQ(ran.out, expected) << ran;
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  EXPECT_TRUE(bundle_->becomes("c", "stopped"));
+  EXPECT_EQ(bundle_->output(), expected);
+}
+
+// Without the filter's privilege left over: what remains is what was asked for.
+TEST_F(OciSeccomp, FilterLeavesNoPrivilegeBehind) {
+  profile("SCMP_ACT_ALLOW", Json::array());
+  bundle_->config["process"]["noNewPrivileges"] = false;
+  bundle_->config["process"]["capabilities"] = Json::object();
+  bundle_->set_command({"grep", "-E", "^Cap(Prm|Eff|Amb)", "/proc/self/status"});
+  const std::string none =
+      "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n";
+  for (const int uid : {0, 1000}) {
+    bundle_->config["process"]["user"] = {{"uid", uid}, {"gid", uid}};
+    bundle_->save();
+    const auto result = bundle_->oci({"run", "c"});
+    EXPECT_EQ(result.out, none) << result;
+  }
+}
+
 TEST_F(OciSeccomp, EveryOperator) {
   // chmod's second argument against 0500: which of 0400, 0500, 0600 are refused.
   struct Row {
