@@ -262,6 +262,8 @@ struct User {
   /// Nothing but what is asked for above changes: the caller's ids stay, mapped or not, and so do
   /// its groups. The working directory is entered before ids change. unshare(1), nsenter(1).
   bool as_is = false;
+  /// Without additional_gids the caller's groups stay, mapped or not, though uid or gid change.
+  bool keep_groups = false;
 };
 
 /// runtime-spec: process.consoleSize.
@@ -310,6 +312,9 @@ struct ProcessWish {
   Wish<std::string> console_path = {};
   /// A session of its own (setsid); implied by `terminal`.
   Asked<bool> new_session = {};
+  /// No signal is ignored in it, nor in hooks; without it those are that the caller ignores, and a
+  /// shell cannot trap them.
+  Asked<bool> default_signals = {};
   /// SIGKILL when the thread that started it ends (PR_SET_PDEATHSIG).
   Asked<bool> die_with_parent = {};
   int death_signal = 9;  ///< ... or this signal.

@@ -315,12 +315,14 @@ class Hook:
 
 @dataclass
 class User:
-    """Ids as seen inside. `as_is`: what is not asked for stays the caller's, mapped or not, its groups too."""
+    """Ids as seen inside. `as_is`: what is not asked for stays the caller's, mapped or not, its groups too.
+    `keep_groups`: those stay, though uid or gid change."""
 
     uid: Optional[int] = None
     gid: Optional[int] = None
     additional_gids: Optional[Sequence[int]] = None
     as_is: bool = False
+    keep_groups: bool = False
 
 
 @dataclass
@@ -358,6 +360,7 @@ class ProcessWish:
     console_size: Optional[ConsoleSize] = None
     console_path: Optional[StrPath] = None
     new_session: Optional[bool] = None
+    default_signals: Optional[bool] = None
     die_with_parent: Optional[bool] = None
     death_signal: int = 9
     init: Optional[bool] = None

@@ -224,6 +224,7 @@ void fields(const Fields& f, Hook& x) {
 }
 void fields(const Fields& f, User& x) {
   f("uid", x.uid)("gid", x.gid)("additional_gids", x.additional_gids)("as_is", x.as_is);
+  f("keep_groups", x.keep_groups);
 }
 void fields(const Fields& f, ConsoleSize& x) { f("rows", x.rows)("columns", x.columns); }
 void fields(const Fields& f, ProcessWish& x) {
@@ -236,7 +237,8 @@ void fields(const Fields& f, ProcessWish& x) {
   f("apparmor_profile", x.apparmor_profile)("selinux_label", x.selinux_label);
   f("seccomp", x.seccomp)("session_keyring", x.session_keyring)("terminal", x.terminal);
   f("console_size", x.console_size)("console_path", x.console_path);
-  f("new_session", x.new_session)("die_with_parent", x.die_with_parent);
+  f("new_session", x.new_session)("default_signals", x.default_signals)("die_with_parent",
+                                                                        x.die_with_parent);
   f("death_signal", x.death_signal)("init", x.init)("pass_fds", x.pass_fds);
   f("pass_all_fds", x.pass_all_fds);
 }

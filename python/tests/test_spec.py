@@ -106,6 +106,7 @@ def test_every_part_is_read():
             oom_score_adj=0,
             nice=1,
             new_session=True,
+            default_signals=True,
             die_with_parent=True,
         ),
     )

@@ -237,13 +237,21 @@ long start_command(Context& context, std::uint32_t index) noexcept {
   }
 }
 
+/// As execve(2) refuses it, which access(2) does not.
+bool is_directory(const char* path) noexcept {
+  sys::statx_t stat;
+  return sys::statx(sys::kAtFdcwd, path, sys::AtFlags::none, sys::StatxMask::basic_stats, &stat) ==
+             0 &&
+         (stat.stx_mode & sys::kModeTypeMask) == sys::kModeDirectory;
+}
+
 /// -ENOENT, or -EACCES where one is there that may not be executed.
 long expect_command(Context& context, const Step& step) noexcept {
   long result = -ENOENT;
   const char* candidate = context.text(step.arg[0]);
   for (std::uint32_t i = 0; i < plan::high(step.arg[0]); ++i) {
-    const int error =
-        sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok, sys::AtFlags::eaccess);
+    int error = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok, sys::AtFlags::eaccess);
+    if (error == 0 && is_directory(candidate)) error = -EACCES;
     if (error == 0) return 0;
     if (error != -ENOENT && error != -ENOTDIR) {
       result = error;

@@ -377,6 +377,14 @@ long seccomp(Context& c, const Step& s) noexcept {
   return c.out(s.arg[2], result);
 }
 
+void default_signals() noexcept {
+  constexpr sys::kernel_sigaction kDefault{};
+  constexpr int kMostSignal = 64;
+  // SIGKILL and SIGSTOP have no other action, and say EINVAL.
+  for (int signal = 1; signal <= kMostSignal; ++signal)
+    sys::rt_sigaction(signal, &kDefault, nullptr);
+}
+
 long do_process(Context& c, const Step& s) noexcept {
   const char* text = c.text(s.arg[0]);
   const int number = static_cast<int>(s.arg[0]);
@@ -394,6 +402,9 @@ long do_process(Context& c, const Step& s) noexcept {
       const int session = sys::setsid();
       return session < 0 ? session : 0;
     }
+    case Op::default_signals:
+      default_signals();
+      return 0;
     case Op::open_console:
       return open_console(c, s);
     case Op::controlling_terminal:

@@ -68,6 +68,12 @@ std::unexpected<Error> complain(std::vector<Error> errors) {
   return std::unexpected(std::move(first));
 }
 
+void obey_annotations(const Json& annotations, ProcessWish& process) {
+  if (annotations.value("run.oci.keep_original_groups", "0") == "0") return;
+  process.user.additional_gids.reset();
+  process.user.keep_groups = true;
+}
+
 Result<Container> read_config(std::string_view text, const Circumstances& with) {
   const Result<Json> json = parse_json(text, "config.json");
   if (!json) return std::unexpected(json.error());
@@ -102,6 +108,7 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
   if (const auto annotations = config.get("annotations")) {
     for (const auto& [key, value] : annotations->members())
       container.annotations[key] = value.text();
+    obey_annotations(container.annotations, container.spec.process);
   }
   if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
   container.warnings = std::move(complaints.warnings);

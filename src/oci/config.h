@@ -90,6 +90,9 @@ struct ExecProcess {
 };
 [[nodiscard]] Result<ExecProcess> read_process(std::string_view text);
 
+/// What a container's annotations ask for every process of it: run.oci.keep_original_groups.
+void obey_annotations(const Json& annotations, ProcessWish& process);
+
 /// linux.seccomp of config.json for another process, whose wishes are in `spec`. Errors: as above.
 [[nodiscard]] Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec);
 

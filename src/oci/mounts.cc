@@ -105,11 +105,29 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
   return bind;
 }
 
-/// linux.mountLabel, for file systems that keep labels of their own.
-void label(const std::string& text, const Circumstances& with, FileSystem& fs) {
+/// linux.mountLabel under the name of the mount option for it, mount(8).
+using MountLabel = std::pair<std::string, std::string>;
+
+MountLabel read_label(const Node& config, const Circumstances& with) {
+  const auto linux_node = config.get("linux");
+  const auto text = linux_node ? linux_node->get("mountLabel") : std::nullopt;
+  if (text && text->filled() && !with.selinux)
+    text->warn("this kernel has no SELinux; no mount is labelled");
+  const auto annotations = config.get("annotations");
+  const auto type = annotations ? annotations->get("run.oci.mount_context_type") : std::nullopt;
+  MountLabel label = {type ? type->text() : "context", text ? text->text() : ""};
+  constexpr std::string_view kTypes[] = {"context", "fscontext", "defcontext", "rootcontext"};
+  if (std::ranges::find(kTypes, label.first) == std::end(kTypes))
+    type->expected(R"("context", "fscontext", "defcontext" or "rootcontext")");
+  return label;
+}
+
+/// For file systems that keep labels of their own.
+void put_label(const MountLabel& label, const Circumstances& with, FileSystem& fs) {
   constexpr std::string_view kWithout[] = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue"};
-  if (!text.empty() && with.selinux && std::ranges::find(kWithout, fs.type) == std::end(kWithout))
-    fs.options.emplace_back("context", text);
+  if (!label.second.empty() && with.selinux &&
+      std::ranges::find(kWithout, fs.type) == std::end(kWithout))
+    fs.options.push_back(label);
 }
 
 /// "//a/./b/../" as "/a": by the names alone, no link is looked at.
@@ -136,8 +154,7 @@ void check_proc(const Node& mount, const FsOperation& operation) {
     mount.refuse("nothing but a proc file system can be mounted on /proc");
 }
 
-void read_mount(const Node& mount, const Circumstances& with, const std::string& config_label,
-                Spec& spec) {
+void read_mount(const Node& mount, const Circumstances& with, const MountLabel& label, Spec& spec) {
   const auto destination = mount.require("destination");
   if (!destination) return;
   std::string path = destination->text();
@@ -166,7 +183,7 @@ void read_mount(const Node& mount, const Circumstances& with, const std::string&
                                 .propagation = options.propagation,
                                 .refuse_links = type == "proc" || type == "sysfs",
                                 .copy_up = options.copy_up};
-    label(config_label, with, std::get<FileSystem>(operation.what));
+    put_label(label, with, std::get<FileSystem>(operation.what));
   }
   check_proc(mount, operation);
   spec.mounts.push_back(std::move(operation));
@@ -286,12 +303,8 @@ void read_devices(const Node& config, Spec& spec) {
 }
 
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
-  const auto linux_part = config.get("linux");
-  const auto mount_label = linux_part ? linux_part->get("mountLabel") : std::nullopt;
-  if (mount_label && mount_label->filled() && !with.selinux)
-    mount_label->warn("this kernel has no SELinux; no mount is labelled");
-  const std::string text = mount_label ? mount_label->text() : "";
-  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, text, spec);
+  const MountLabel label = read_label(config, with);
+  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, label, spec);
   read_devices(config, spec);
   if (spec.process.terminal.value && !is_listed(spec, "/dev/console"))
     spec.process.console_path = {.value = "/dev/console", .from = spec.process.terminal.from};

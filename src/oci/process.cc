@@ -87,10 +87,14 @@ void read_capabilities(const Node& process, Spec& spec) {
     sets.inheritable = read_capability_set(*node, "inheritable");
     sets.ambient = read_capability_set(*node, "ambient");
     const uint64_t possible = sets.permitted & sets.inheritable;
-    if ((sets.ambient & ~possible) != 0) {
-      node->warn("ambient capabilities that are not both permitted and inheritable are left out");
-      sets.ambient &= possible;
-    }
+    // Engines that clear the inheritable set leave this one as it was, and mean nothing by it.
+    const uint64_t lost = sets.inheritable == 0 ? 0 : sets.ambient & ~possible;
+    for (int number = 0; lost >> number != 0; ++number)
+      if ((lost >> number & 1) != 0)
+        node->warn(fmt::format(
+            "can't raise ambient capability {}: it is not both permitted and inheritable",
+            capability_name(number)));
+    sets.ambient &= possible;
   }
   spec.process.capabilities = {.value = sets,
                                .from = spec.add_origin(node ? node->where() : process.where())};
@@ -225,6 +229,7 @@ void read_process_node(const Node& process, Spec& spec) {
     wish.cwd = {.value = cwd->text(), .from = spec.add_origin(cwd->where())};
     if (!wish.cwd->value.starts_with('/')) cwd->expected("an absolute path");
   }
+  wish.default_signals = {.value = true};  // whatever the engine ignores
   read_user(process, spec);
   read_capabilities(process, spec);
   read_rlimits(process, spec);

@@ -98,7 +98,8 @@ int features(const Call& call) {
       {"annotations",
        {{"org.isle.version", std::string(kVersion)},
         {"io.github.seccomp.libseccomp.version", seccomp::library_version()}}},
-      {"potentiallyUnsafeConfigAnnotations", oci::Json::array()}};
+      {"potentiallyUnsafeConfigAnnotations",
+       {"org.criu.config", "org.systemd.property.", "run.oci."}}};
   return call.report.print(json.dump(2) + "\n");
 }
 

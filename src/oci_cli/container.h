@@ -13,6 +13,9 @@
 
 namespace isle::oci_cli {
 
+/// What is started has no signal blocked, whatever the engine blocks and we do.
+inline constexpr uint64_t kNoSignals = 0;
+
 /// Root of a user namespace is an ordinary user outside; an engine of such a one runs us so.
 bool is_ordinary_user();
 

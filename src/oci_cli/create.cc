@@ -76,7 +76,7 @@ class Maker {
  public:
   Maker(const Call& call, Prepared& prepared) : call_(call), prepared_(prepared) {}
 
-  Result<Made> make(bool waits, std::optional<uint64_t> signal_mask) {
+  Result<Made> make(bool waits) {
     Spec& spec = prepared_.container.spec;
     if (Status status = pass_descriptors(call_.line, spec); !status)
       return std::unexpected(status.error());
@@ -89,12 +89,11 @@ class Maker {
       return fail(0, "--console-socket: the process asks for no terminal");
     auto directory = oci::Directory::create(call_.root, call_.id());
     if (!directory) return std::unexpected(directory.error());
-    return launch_in(std::move(*directory), waits, signal_mask);
+    return launch_in(std::move(*directory), waits);
   }
 
  private:
-  Result<Made> launch_in(oci::Directory directory, bool waits,
-                         std::optional<uint64_t> signal_mask) {
+  Result<Made> launch_in(oci::Directory directory, bool waits) {
     Spec& spec = prepared_.container.spec;
     const auto fail_with = [&](Error error) {
       if (prepared_.unit) prepared_.unit->abandon();
@@ -139,7 +138,7 @@ class Maker {
           !status)
         return fail_with(status.error());
     LaunchOptions options;
-    options.signal_mask = signal_mask;
+    options.signal_mask = kNoSignals;
     options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
       state.host_pid = host_pid;
       state.start_time = start_time(host_pid);
@@ -248,7 +247,7 @@ int create(const Call& call) {
   if (Status status = need_id(call); !status) return call.report.fail(status.error());
   auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
   if (!prepared) return call.report.fail(prepared.error());
-  auto made = Maker(call, *prepared).make(true, {});
+  auto made = Maker(call, *prepared).make(true);
   if (!made) return call.report.fail(made.error());
   std::move(made->process).release();
   return 0;
@@ -295,13 +294,13 @@ int run(const Call& call) {
   auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
   if (!prepared) return call.report.fail(prepared.error());
   if (call.line.has("detach")) {
-    auto made = Maker(call, *prepared).make(false, {});
+    auto made = Maker(call, *prepared).make(false);
     if (!made) return call.report.fail(made.error());
     std::move(made->process).release();
     return 0;
   }
   cli::SignalEvents signals;
-  auto made = Maker(call, *prepared).make(false, signals.mask_before());
+  auto made = Maker(call, *prepared).make(false);
   if (!made) return call.report.fail(made.error());
   signals.launched();
   return stay_with(call, std::move(*made), signals);

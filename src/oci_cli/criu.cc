@@ -14,6 +14,7 @@
 #include "isle/plan.h"
 #include "isle/run.h"
 #include "oci/state.h"
+#include "oci_cli/container.h"
 
 namespace isle::oci_cli {
 namespace {
@@ -172,7 +173,7 @@ Result<Process> start_criu(const CriuRequest& request, const Fd& socket) {
   spec.process.pass_fds.value.push_back(socket.get());
   const auto plan = compile(spec, probe_host(spec));
   if (!plan) return std::unexpected(plan.error());
-  auto process = launch(*plan, {.signal_mask = request.signal_mask});
+  auto process = launch(*plan, {.signal_mask = kNoSignals});
   constexpr int kNotFound = 127;
   if (!process && failure_status(*plan, process.error()) == kNotFound)
     return fail(0, fmt::format("criu is not installed: no \"{}\" in PATH", request.program));

@@ -96,7 +96,6 @@ struct CriuRequest {
   /// An error makes criu give up.
   std::function<Status(CriuNotice&)> on_notice = {};
   std::vector<int> pass_fds = {};
-  std::optional<uint64_t> signal_mask = {};
 };
 
 /// Asks criu, and waits. The pid of the first process restored; 0 for a dump. Errors: there is no

@@ -90,7 +90,9 @@ Result<oci::ExecProcess> read_process(const Call& call, const Opened& opened) {
   if (line.has("process")) {
     const auto text = oci::read_whole(line.get("process"));
     if (!text) return std::unexpected(text.error());
-    return oci::read_process(*text);
+    auto result = oci::read_process(*text);
+    if (result) oci::obey_annotations(opened.state.annotations, result->spec.process);
+    return result;
   }
   if (line.operands.size() < 2)
     return fail(0, "exec: expected a container id and a command, or --process");
@@ -103,6 +105,7 @@ Result<oci::ExecProcess> read_process(const Call& call, const Opened& opened) {
   process["terminal"] = line.has("tty");
   auto result = oci::read_process(process.dump());
   if (!result) return result;
+  oci::obey_annotations(opened.state.annotations, result->spec.process);
   if (Status status = set_options(call, result->spec); !status)
     return std::unexpected(status.error());
   return result;
@@ -198,7 +201,7 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   std::optional<cli::SignalEvents> signals;
   if (!detach) signals.emplace();
   LaunchOptions options;
-  if (signals) options.signal_mask = signals->mask_before();
+  options.signal_mask = kNoSignals;
   options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
     if (point != CallPoint::listening) return {};
     return hand_listener_over(*filter, listener, host_pid, public_state(state, phase(state)));

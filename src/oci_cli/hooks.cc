@@ -14,6 +14,7 @@
 
 #include "cli/output.h"
 #include "isle/run.h"
+#include "oci_cli/container.h"
 
 namespace isle::oci_cli {
 namespace {
@@ -38,6 +39,7 @@ Spec spec_of(const Hook& hook, const std::string& bundle) {
   spec.process.args = {.value = hook.args.empty() ? std::vector{hook.path} : hook.args};
   spec.process.env = {.value = hook.env};
   spec.process.user.as_is = true;
+  spec.process.default_signals = {.value = true};
   if (::access(bundle.c_str(), X_OK) == 0) spec.process.cwd = {.value = bundle};
   return spec;
 }
@@ -59,7 +61,7 @@ bool ends_within(const Process& process, uint32_t limit_s) {
 Status run_hook(const Hook& hook, const oci::State& state, oci::Phase phase) {
   const auto input = input_of(text_of(public_state(state, phase)));
   if (!input) return std::unexpected(input.error());
-  LaunchOptions options;
+  LaunchOptions options{.signal_mask = kNoSignals};
   options.stdio = {input->get(), STDOUT_FILENO, STDERR_FILENO};
   auto process = spawn(spec_of(hook, state.bundle), options);
   if (!process) return std::unexpected(process.error());

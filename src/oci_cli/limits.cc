@@ -165,10 +165,6 @@ int update(const Call& call) {
   if (phase(state) == oci::Phase::stopped)
     return call.report.fail(
         {.what = fmt::format("cannot update container \"{}\": container not running", state.id)});
-  if (state.cgroup_path.empty())
-    return call.report.fail(
-        {.what =
-             fmt::format("cannot update container \"{}\": it has no cgroup of its own", state.id)});
   Resources& wish = wanted->spec.resources;
   complete(state, wish);
   if (wanted->check_before_update)
@@ -177,6 +173,10 @@ int update(const Call& call) {
   const CgroupFacts facts = probe_host(wanted->spec).cgroup;
   auto writes = limit_writes(wish, facts, wanted->spec.origins);
   if (!writes) return call.report.fail(writes.error());
+  if (state.cgroup_path.empty() && !writes->empty())
+    return call.report.fail(
+        {.what =
+             fmt::format("cannot update container \"{}\": it has no cgroup of its own", state.id)});
   if (Status status = set_limits(state, oci::limit_properties(*writes, facts)); !status)
     return call.report.fail(status.error());
   const Status applied = apply(std::move(*writes));

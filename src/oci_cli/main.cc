@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 
 #include "oci_cli/container.h"
@@ -47,6 +48,7 @@ void keep_standard_descriptors() {
 
 int dispatch(std::span<char* const> argv) {
   keep_standard_descriptors();
+  ::signal(SIGCHLD, SIG_DFL);  // else the kernel keeps nobody for us to wait for
   if (argv.size() == 3 && std::string_view(argv[1]) == "--print-completion")
     return Report().print(completion(argv[2]));
   auto line = parse_command_line(argv);

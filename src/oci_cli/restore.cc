@@ -109,7 +109,7 @@ class Restorer {
   Restorer(const Call& call, Prepared& prepared, oci::Directory& directory, CriuRequest& request)
       : call_(call), prepared_(prepared), directory_(directory), request_(request) {}
 
-  Result<oci::State> restore(std::optional<uint64_t> signal_mask) {
+  Result<oci::State> restore() {
     if (prepared_.unit)
       if (Status status = prepared_.unit->start(); !status) return give_up(status.error());
     probe(prepared_);
@@ -123,7 +123,7 @@ class Restorer {
         return give_up(status.error());
     if (Status status = make_mount_points(); !status) return give_up(status.error());
     std::vector<Fd> kept;
-    if (Status status = fill(kept, signal_mask); !status) return give_up(status.error());
+    if (Status status = fill(kept); !status) return give_up(status.error());
     const auto pid = ask_criu(request_);
     if (!pid) return give_up(pid.error());
     if (Status status = finish(*pid); !status) return give_up(status.error());
@@ -162,10 +162,9 @@ class Restorer {
     return std::unexpected(process.error());
   }
 
-  Status fill(std::vector<Fd>& kept, std::optional<uint64_t> signal_mask) {
+  Status fill(std::vector<Fd>& kept) {
     const Spec& wanted = prepared_.container.spec;
     CriuMessage& options = request_.options;
-    request_.signal_mask = signal_mask;
     request_.spec.resources = wanted.resources;
     request_.spec.process.die_with_parent = {.value = true};
     // criu wants a mount as the new root. Bound on itself where criu alone sees it, it needs no
@@ -251,8 +250,7 @@ int restore(const Call& call) {
   if (!request) return fail_with(request.error());
   std::optional<cli::SignalEvents> signals;
   if (!call.line.has("detach")) signals.emplace();
-  auto state = Restorer(call, *prepared, *directory, *request)
-                   .restore(signals ? std::optional(signals->mask_before()) : std::nullopt);
+  auto state = Restorer(call, *prepared, *directory, *request).restore();
   if (!state) return fail_with(state.error());
   if (!signals) return 0;
   signals->launched();

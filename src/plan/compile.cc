@@ -96,6 +96,7 @@ Result<Plan> Compiler::compile() {
   if (!ids_by_init()) runtime(Op::post, 0, {static_cast<uint64_t>(Point::ids_ready)});
 
   dies_with_parent(Actor::init);
+  default_signals();
   choose_cpus(spec_.process.initial_cpus_allowed);
   attach_v1(Actor::init);
   choose_cpus(spec_.process.cpus_allowed);  // a cpuset that is entered takes what was chosen before

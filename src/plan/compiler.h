@@ -158,6 +158,7 @@ class Compiler {
 
   // process.cc
   void dies_with_parent(Actor actor);
+  void default_signals();
   void choose_cpus(const Wish<std::vector<int>>& wish);
   Status host_side_settings();
   void terminal(Actor actor);

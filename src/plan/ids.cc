@@ -193,7 +193,7 @@ void Compiler::set_identity(Actor actor) {
     const std::vector<uint32_t>& groups = user.additional_gids->value;
     b_.add(actor, Op::setgroups, user.additional_gids->from,
            {b_.blob(groups.data(), groups.size() * sizeof(uint32_t))});
-  } else if ((user.uid || user.gid) && may_set_groups()) {
+  } else if (!user.keep_groups && (user.uid || user.gid) && may_set_groups()) {
     b_.add(actor, Op::setgroups, user.uid ? user.uid->from : user.gid->from,
            {b_.blob(nullptr, 0)});  // the caller's groups are not the new user's
   }

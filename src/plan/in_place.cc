@@ -35,6 +35,7 @@ Result<Plan> Compiler::compile_in_place() {
     runtime(Op::prctl, spec_.process.die_with_parent.from,
             {static_cast<uint64_t>(sys::Prctl::set_pdeathsig),
              static_cast<uint64_t>(spec_.process.death_signal)});
+  default_signals();
   init_gets_ids();
   time_namespace();
   names();

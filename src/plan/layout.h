@@ -88,6 +88,7 @@ enum class Op : uint8_t {
   drop_bounding,
   raise_ambient,
   setsid,
+  default_signals,
   open_console,
   controlling_terminal,
   sethostname,

@@ -142,6 +142,7 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::drop_bounding, "drop_bounding", {capabilities}, "all but these from the bounding set"},
     {Op::raise_ambient, "raise_ambient", {capabilities}, "the ambient set"},
     {Op::setsid, "setsid", {}, "a session of its own"},
+    {Op::default_signals, "default_signals", {}, "every signal does what it does by default"},
     {Op::open_console,
      "open_console",
      {in_or_none, Kind::text, number, number, out, out},

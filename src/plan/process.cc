@@ -53,6 +53,11 @@ void Compiler::dies_with_parent(Actor actor) {
   if (actor == Actor::init) b_.add(actor, Op::alive, wish.from);  // it may have died before
 }
 
+void Compiler::default_signals() {
+  const Asked<bool>& wish = spec_.process.default_signals;
+  if (wish.value) init(Op::default_signals, wish.from);
+}
+
 /// Settings that may need privilege over the host's user namespace, which a process in a new one
 /// lacks: so the runtime makes them, for the child, before that one runs anything.
 Status Compiler::host_side_settings() {

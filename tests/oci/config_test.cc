@@ -179,6 +179,27 @@ TEST(OciConfig, Mounts) {
   EXPECT_EQ(tmp.options, options);
 }
 
+TEST(OciConfig, MountLabel) {
+  const auto options = [](const char* type) {
+    Json document = with("/linux/mountLabel", "system_u:object_r:svirt_sandbox_file_t:s0");
+    if (*type != '\0') document["annotations"]["run.oci.mount_context_type"] = type;
+    document["mounts"] = Json::array(
+        {{{"destination", "/a"}, {"type", "tmpfs"}}, {{"destination", "/proc"}, {"type", "proc"}}});
+    const auto container =
+        read_config(document.dump(), {.bundle = "/b", .id = "c", .selinux = true});
+    std::string text;
+    if (!container) return container.error().message();
+    for (const FsOperation& mount : container->spec.mounts)
+      if (const auto* fs = std::get_if<FileSystem>(&mount.what))
+        for (const auto& [key, value] : fs->options) text += fs->type + " " + key + "=" + value;
+    return text;
+  };
+  EXPECT_EQ(options(""), "tmpfs context=system_u:object_r:svirt_sandbox_file_t:s0");
+  EXPECT_EQ(options("rootcontext"), "tmpfs rootcontext=system_u:object_r:svirt_sandbox_file_t:s0");
+  EXPECT_NE(options("size").find("/annotations/run.oci.mount_context_type"), std::string::npos)
+      << options("size");
+}
+
 TEST(OciConfig, UnknownCapabilityIsAWarning) {
   const auto container =
       read(with("/process/capabilities/permitted", Json::array({"CAP_CHOWN", "CAP_FLY"})));
