@@ -94,6 +94,8 @@ class Suite:
             said = subprocess.run(["podman", "--version"], capture_output=True, text=True, check=False).stdout
             version = [int(number) for number in re.findall(r"\d+", said)[:2]]
             return version >= [4, 4] and shutil.which("pasta") is not None
+        if need == "rootless network":
+            return self.has("slirp4netns") or self.has("pasta and podman 4.4")
         if need in ("v1", "v2"):
             return (need == "v1") == self.v1
         return pathlib.Path(f"/dev/{need}").exists() if need in ("fuse", "mqueue") else shutil.which(need) is not None
