@@ -161,6 +161,23 @@ TEST_F(OciInside, MaskedAndReadOnlyPaths) {
   EXPECT_EQ(result.out, "Read-only\nwritable\n") << result;
 }
 
+// podman's --read-only, and its pods' first containers: what goes onto a read-only tmpfs is made all the same.
+TEST_F(OciInside, ReadOnlyTmpfsWithMountsBelow) {
+  for (Json& mount : bundle_->config["mounts"])
+    if (mount["destination"] == "/dev") mount["options"].push_back("ro");
+  add_mount(
+      {{"destination", "/new/"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"ro"}}});
+  add_mount({{"destination", "/new/inner"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+  add_mount(
+      {{"destination", "/empty"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"ro"}}});
+  bundle_->config["root"]["readonly"] = false;
+  const auto result =
+      sh("for d in /dev /new /empty /new/inner /dev/shm; do touch $d/x 2>/dev/null && echo $d; "
+         "done; echo > /dev/null; "
+         "ls -d /dev/pts /dev/null");
+  EXPECT_EQ(result.out, "/new/inner\n/dev/shm\n/dev/null\n/dev/pts\n") << result;
+}
+
 TEST_F(OciInside, JoinedAndNewNamespacesMixed) {
   bundle_->set_command({"sleep", "1000"});
   ASSERT_TRUE(bundle_->create("first").ok()) << bundle_->output();
