@@ -158,7 +158,7 @@ int checkpoint(const Call& call) {
   if (Status status = need_id(call); !status) return call.report.fail(status.error());
   const auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error());
-  const Phase now = phase(opened->state);
+  const Phase now = phase(opened->state, opened->process);
   if (now != Phase::running && now != Phase::paused)
     return call.report.fail(
         {.what = fmt::format("cannot checkpoint container \"{}\": container not "
@@ -174,7 +174,7 @@ int checkpoint(const Call& call) {
   const auto done = ask_criu(std::move(*request));
   if (!done) return call.report.fail(done.error());
   if (pre_dump || call.line.has("leave-running")) return 0;
-  const Status destroyed = destroy(call, opened->directory, opened->state);
+  const Status destroyed = destroy(call, *opened);
   return destroyed ? 0 : call.report.fail(destroyed.error());
 }
 

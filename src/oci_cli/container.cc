@@ -128,6 +128,20 @@ bool still_waits(pid_t pid) {
   return program.empty() || program.find("isle-exec") != std::string::npos;
 }
 
+/// Field 22 of /proc/PID/stat; 0 where there is no such process, or only its zombie.
+Result<uint64_t> start_time(pid_t pid) {
+  const auto text = read_whole(fmt::format("/proc/{}/stat", pid));
+  if (!text && (text.error().code == ENOENT || text.error().code == ESRCH)) return 0;
+  if (!text) return std::unexpected(text.error());
+  const size_t name_end = text->rfind(')');
+  if (name_end == std::string::npos) return 0;
+  const auto fields = split(std::string_view(*text).substr(name_end + 1));
+  constexpr size_t kStateField = 3;
+  constexpr size_t kStartField = 22 - kStateField;
+  if (fields.size() <= kStartField || fields[0] == "Z" || fields[0] == "X") return 0;
+  return number_in(fields[kStartField]);
+}
+
 void pause_ms(long ms) {
   constexpr long kNsPerMs = 1'000'000;
   const timespec time{.tv_sec = 0, .tv_nsec = ms * kNsPerMs};
@@ -141,27 +155,30 @@ bool is_ordinary_user() {
   return ::geteuid() != 0 || (!map.empty() && map.find(" 4294967295\n") == std::string::npos);
 }
 
-uint64_t start_time(pid_t pid) {
-  const std::string text = read_whole(fmt::format("/proc/{}/stat", pid)).value_or("");
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  const auto fields = split(std::string_view(text).substr(name_end + 1));
-  constexpr size_t kStateField = 3;
-  constexpr size_t kStartField = 22 - kStateField;
-  if (fields.size() <= kStartField || fields[0] == "Z" || fields[0] == "X") return 0;
-  return number_in(fields[kStartField]);
+Status take_process(oci::State& state, pid_t pid) {
+  const auto time = start_time(pid);
+  if (!time) return std::unexpected(time.error());
+  state.host_pid = pid;
+  state.start_time = *time;
+  return {};
 }
 
-Fd open_process(const oci::State& state) {
+Result<Fd> open_process(const oci::State& state) {
   if (state.host_pid <= 0) return Fd();
   Fd pidfd(open_pidfd(state.host_pid));
+  if (!pidfd && errno == ESRCH) return Fd();
+  if (!pidfd)
+    return fail(errno,
+                fmt::format("open process {} of container \"{}\"", state.host_pid, state.id));
   // The start time is read after the descriptor is there: it is of the same process.
-  if (pidfd && start_time(state.host_pid) != state.start_time) pidfd.reset();
+  const auto time = start_time(state.host_pid);
+  if (!time) return std::unexpected(time.error());
+  if (*time != state.start_time) pidfd.reset();
   return pidfd;
 }
 
-Phase phase(const oci::State& state) {
-  if (!open_process(state)) return Phase::stopped;
+Phase phase(const oci::State& state, const Fd& process) {
+  if (!process) return Phase::stopped;
   if (!state.started && still_waits(state.host_pid)) return Phase::created;
   return is_frozen(state) ? Phase::paused : Phase::running;
 }
@@ -176,7 +193,7 @@ std::vector<pid_t> processes(const oci::State& state) {
   std::vector<pid_t> pids;
   if (!state.cgroups.empty()) {
     add_processes_below(state.cgroups.front(), pids);
-  } else if (open_process(state)) {
+  } else if (state.host_pid > 0 && start_time(state.host_pid) == state.start_time) {
     const std::string space = link_of(fmt::format("/proc/{}/ns/pid", state.host_pid));
     const bool own = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
     for (const pid_t pid : all_processes())
@@ -224,15 +241,14 @@ Status freeze(const oci::State& state, bool frozen) {
   return fail(EBUSY, fmt::format("freeze container \"{}\"", state.id));
 }
 
-Status end(const oci::State& state) {
-  const Fd init = open_process(state);
+Status end(const oci::State& state, const Fd& process) {
   const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
-  if (!init && own_pids) return {};  // the others ended with it
-  if (init) send_signal(init.get(), SIGKILL);
+  if (!process && own_pids) return {};  // the others ended with it
+  if (process) send_signal(process.get(), SIGKILL);
   if (is_frozen(state)) (void)freeze(state, false);
   if (!own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
-  if (!init) return {};
-  pollfd ended{.fd = init.get(), .events = POLLIN, .revents = 0};
+  if (!process) return {};
+  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
   constexpr int kLongestMs = 10'000;
   if (::poll(&ended, 1, kLongestMs) == 1) return {};
   return fail(EBUSY,

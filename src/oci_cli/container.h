@@ -19,14 +19,15 @@ inline constexpr uint64_t kNoSignals = 0;
 /// Root of a user namespace is an ordinary user outside; an engine of such a one runs us so.
 bool is_ordinary_user();
 
-/// Field 22 of /proc/PID/stat; 0 where there is no such process, or only its zombie.
-uint64_t start_time(pid_t pid);
+/// Notes that `pid` is the container's first process. Errors: /proc cannot be read.
+Status take_process(oci::State& state, pid_t pid);
 
-/// The process of `state` by a descriptor that is no other's; none where it has ended.
-Fd open_process(const oci::State& state);
+/// The process of `state` by a descriptor that is no other's; none where it has ended. Errors: it cannot be
+/// found out, as without a free descriptor; then nothing may be said of it, least of all that it has ended.
+Result<Fd> open_process(const oci::State& state);
 
-/// What it is doing, found out now.
-oci::Phase phase(const oci::State& state);
+/// What it is doing, found out now; `process` is open_process()'s.
+oci::Phase phase(const oci::State& state, const Fd& process);
 
 /// Where this machine's cgroup hierarchies are, without what is in them.
 CgroupFacts machine_cgroups();
@@ -41,8 +42,8 @@ void signal_all(const oci::State& state, int signal);
 std::string freezer(const oci::State& state);
 Status freeze(const oci::State& state, bool frozen);
 
-/// SIGKILL to all of it, and waits until its first process has ended.
-Status end(const oci::State& state);
+/// SIGKILL to all of it, and waits until its first process, open_process()'s, has ended.
+Status end(const oci::State& state, const Fd& process);
 /// Removes its cgroups, as far as nobody else is in them.
 Status remove_cgroups(const oci::State& state);
 

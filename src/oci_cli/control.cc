@@ -25,7 +25,7 @@ using oci::Phase;
 Phase phase_of(const Opened& opened, Access access = Access::change) {
   const oci::State& state = opened.state;
   if (!state.ready && access == Access::read && opened.directory.busy()) return Phase::creating;
-  return state.host_pid == 0 && !state.started ? Phase::stopped : phase(state);
+  return state.host_pid == 0 && !state.started ? Phase::stopped : phase(state, opened.process);
 }
 
 Status need_words(const Call& call, size_t least, size_t most) {
@@ -69,10 +69,9 @@ Status kill_one(const Call& call, const std::string& id, std::string_view word, 
     signal_all(opened->state, number);
     return {};
   }
-  const Fd pidfd = open_process(opened->state);
-  if (!pidfd)
+  if (!opened->process)
     return fail(0, fmt::format("cannot kill container \"{}\": container not running", id));
-  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) < 0)
+  if (::syscall(SYS_pidfd_send_signal, opened->process.get(), number, nullptr, 0) < 0)
     return fail(errno, fmt::format("send signal {}", word));
   return {};
 }
@@ -88,19 +87,20 @@ Status remove_one(const Call& call, const std::string& id) {
   if (!force && now != Phase::stopped && now != Phase::created)
     return fail(0, fmt::format("cannot delete container \"{}\" that is not stopped: it is {}", id,
                                oci::to_string(now)));
-  return destroy(call, opened->directory, opened->state);
+  return destroy(call, *opened);
 }
 
 }  // namespace
 
-Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state) {
-  if (Status status = end(state); !status) return status;
+Status destroy(const Call& call, const Opened& opened) {
+  const oci::State& state = opened.state;
+  if (Status status = end(state, opened.process); !status) return status;
   if (Status status = remove_cgroups(state); !status) return status;
   if (Status status = stop_unit(state); !status) return status;
   remove_rdt(state.rdt_made);
   oci::Hooks hooks;
   if (state.hooks) {
-    const auto config = directory.read(oci::kConfigFile);
+    const auto config = opened.directory.read(oci::kConfigFile);
     auto read =
         config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
     if (read)
@@ -108,7 +108,7 @@ Status destroy(const Call& call, const oci::Directory& directory, const oci::Sta
     else
       call.report.warn(read.error().message());
   }
-  if (Status status = directory.remove(); !status) return status;
+  if (Status status = opened.directory.remove(); !status) return status;
   run_all_hooks(hooks.poststop, "poststop", state, Phase::stopped, call.report);
   return {};
 }
@@ -141,7 +141,9 @@ int list(const Call& call) {
   std::string ids;
   for (const std::string& id : oci::Directory::list(call.root)) {
     const auto opened = open_container(call, id, Access::read);
-    if (!opened) continue;  // removed meanwhile
+    if (!opened && oci::Directory::exists(call.root, id))
+      call.report.warn(opened.error().message());
+    if (!opened) continue;
     const oci::State& state = opened->state;
     const Phase phase = phase_of(*opened, Access::read);
     table += fmt::format("{:<23} {:<9} {:<11} {:<31} {:<31} {}\n", id,
@@ -161,7 +163,7 @@ int pause(const Call& call) {
   if (Status status = need_words(call, 1, 1); !status) return call.report.fail(status.error());
   const auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error());
-  const Phase now = phase(opened->state);
+  const Phase now = phase(opened->state, opened->process);
   if (now != Phase::running && now != Phase::created)
     return call.report.fail({.what = fmt::format("container not running: cannot pause \"{}\", "
                                                  "which is {}",
@@ -174,7 +176,7 @@ int resume(const Call& call) {
   if (Status status = need_words(call, 1, 1); !status) return call.report.fail(status.error());
   const auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error());
-  if (phase(opened->state) != Phase::paused)
+  if (phase(opened->state, opened->process) != Phase::paused)
     return call.report.fail({.what = fmt::format("container not paused: \"{}\"", call.id())});
   const Status thawed = freeze(opened->state, false);
   return thawed ? 0 : call.report.fail(thawed.error());

@@ -140,8 +140,7 @@ class Maker {
     LaunchOptions options;
     options.signal_mask = kNoSignals;
     options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
-      state.host_pid = host_pid;
-      state.start_time = start_time(host_pid);
+      if (Status status = take_process(state, host_pid); !status) return status;
       if (Status status = directory.save(state); !status) return status;
       return on_call(state, point, listener);
     };
@@ -151,8 +150,6 @@ class Maker {
                     call_.report);
       return fail_with(in_engine_words(process.error(), *plan, spec.process.args.value));
     }
-    state.host_pid = process->host_pid();
-    state.start_time = start_time(state.host_pid);
     state.started = !waits;
     Status finished = finish(directory, state, *process);
     if (finished && !waits)
@@ -185,6 +182,7 @@ class Maker {
   }
 
   Status finish(const oci::Directory& directory, oci::State& state, const Process& process) {
+    if (Status status = take_process(state, process.host_pid()); !status) return status;
     state.ready = true;
     if (Status status = directory.save(state); !status) return status;
     if (Status status = send_to(call_.line, "console-socket", process.console()); !status)
@@ -211,7 +209,7 @@ int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
   }
   const auto ended = cli::run_session(made.process, signals, {});
   auto opened = open_container(call, id);
-  if (opened && !call.line.has("keep")) (void)destroy(call, opened->directory, opened->state);
+  if (opened && !call.line.has("keep")) (void)destroy(call, *opened);
   if (!ended) return call.report.fail(ended.error());
   return ended->status.shell_status();
 }
@@ -237,10 +235,14 @@ Result<Opened> open_container(const Call& call, const std::string& id, Access ac
   if (access == Access::read) (*state)->owner = owner_of(*directory);
   if ((*state)->host_pid == 0 &&
       (access == Access::change || !directory->busy())) {  // its maker was killed before it knew
-    (*state)->host_pid = waiting_at((*state)->start_socket);
-    if ((*state)->host_pid > 0) (*state)->start_time = start_time((*state)->host_pid);
+    const pid_t waiting = waiting_at((*state)->start_socket);
+    if (waiting > 0)
+      if (Status status = take_process(**state, waiting); !status)
+        return std::unexpected(status.error());
   }
-  return Opened{std::move(*directory), std::move(**state)};
+  auto process = open_process(**state);
+  if (!process) return std::unexpected(process.error());
+  return Opened{std::move(*directory), std::move(**state), std::move(*process)};
 }
 
 int create(const Call& call) {
@@ -258,7 +260,7 @@ int start(const Call& call) {
   auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error());
   oci::State& state = opened->state;
-  const oci::Phase now = phase(state);
+  const oci::Phase now = phase(state, opened->process);
   if (now != oci::Phase::created)
     return call.report.fail({.what = fmt::format("cannot start container \"{}\": it is {}, not "
                                                  "created",
@@ -285,7 +287,7 @@ int start(const Call& call) {
   if (!hooks) return call.report.fail(hooks.error());
   const Status ran = run_hooks(hooks->poststart, "poststart", state, oci::Phase::running);
   if (ran) return 0;
-  (void)end(state);  // what is left of it is for delete
+  (void)end(state, opened->process);  // what is left of it is for delete
   return call.report.fail(ran.error());
 }
 

@@ -194,12 +194,13 @@ int events(const Call& call) {
   const auto interval = duration_of(call.line.get("interval", "5s"));
   if (!interval) return call.report.fail(interval.error());
   oci::State state;
+  Fd process;
   {
     auto opened = open_container(call, call.id());
     if (!opened) return call.report.fail(opened.error());
     state = std::move(opened->state);
+    process = std::move(opened->process);
   }
-  const Fd process = open_process(state);
   if (!process)
     return call.report.fail(
         {.what = fmt::format("container \"{}\": container not running", call.id())});

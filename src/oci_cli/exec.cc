@@ -194,7 +194,7 @@ void join_namespaces(const oci::State& state, BorrowedFd pidfd, BorrowedFd root,
 }
 
 int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,
-                    const oci::State& state) {
+                    const oci::State& state, oci::Phase now) {
   const auto plan = compile(spec, probe_host(spec));
   if (!plan) return call.report.fail(plan.error(), kExecFailed);
   const bool detach = call.line.has("detach");
@@ -204,7 +204,7 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   options.signal_mask = kNoSignals;
   options.on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) -> Status {
     if (point != CallPoint::listening) return {};
-    return hand_listener_over(*filter, listener, host_pid, public_state(state, phase(state)));
+    return hand_listener_over(*filter, listener, host_pid, public_state(state, now));
   };
   auto process = launch(*plan, options);
   if (!process) {
@@ -231,7 +231,7 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
 int exec(const Call& call) {
   auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error(), kExecFailed);
-  const oci::Phase now = phase(opened->state);
+  const oci::Phase now = phase(opened->state, opened->process);
   const bool paused = now == oci::Phase::paused && !call.line.has("ignore-paused");
   if (now == oci::Phase::stopped || now == oci::Phase::creating)
     return call.report.fail(
@@ -257,20 +257,19 @@ int exec(const Call& call) {
   if (!filter) return call.report.fail(filter.error(), kExecFailed);
   if (Status status = load_filter(*filter, call.root, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
-  const Fd pidfd = open_process(opened->state);
   const std::string root_path = fmt::format("/proc/{}/root", opened->state.host_pid);
   const Fd root(::open(root_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!pidfd || !root)
+  if (!root)
     return call.report.fail({.what = "container not running: no such process"}, kExecFailed);
   complete_environment(spec, root_path);
   give_standard_descriptors(spec, uid_map_of(opened->state.host_pid));
-  join_namespaces(opened->state, pidfd.borrow(), root.borrow(), spec);
+  join_namespaces(opened->state, opened->process.borrow(), root.borrow(), spec);
   if (Status status = join_cgroups(call, opened->state, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
   {
     const oci::Directory unlocked = std::move(opened->directory);
   }
-  return launch_and_stay(call, spec, *filter, opened->state);
+  return launch_and_stay(call, spec, *filter, opened->state, now);
 }
 
 }  // namespace isle::oci_cli

@@ -162,7 +162,7 @@ int update(const Call& call) {
   const auto opened = open_container(call, call.id());
   if (!opened) return call.report.fail(opened.error());
   const oci::State& state = opened->state;
-  if (phase(state) == oci::Phase::stopped)
+  if (!opened->process)
     return call.report.fail(
         {.what = fmt::format("cannot update container \"{}\": container not running", state.id)});
   Resources& wish = wanted->spec.resources;

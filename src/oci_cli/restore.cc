@@ -132,7 +132,7 @@ class Restorer {
 
  private:
   std::unexpected<Error> give_up(Error error) {
-    (void)end(state_);
+    if (const auto process = open_process(state_)) (void)end(state_, *process);
     (void)remove_cgroups(state_);
     if (prepared_.unit) prepared_.unit->abandon();
     remove_rdt(prepared_.rdt.made);
@@ -190,8 +190,7 @@ class Restorer {
     if (notice.name != "setup-namespaces") return {};
     if (prepared_.unit)
       if (Status status = prepared_.unit->release(); !status) return status;
-    state_.host_pid = notice.host_pid;
-    state_.start_time = start_time(notice.host_pid);
+    if (Status status = take_process(state_, notice.host_pid); !status) return status;
     if (Status status = directory_.save(state_); !status) return status;
     const oci::Hooks& hooks = prepared_.container.hooks;
     if (Status status = run_hooks(hooks.prestart, "prestart", state_, oci::Phase::created); !status)
@@ -200,8 +199,7 @@ class Restorer {
   }
 
   Status finish(pid_t host_pid) {
-    state_.host_pid = host_pid;
-    state_.start_time = start_time(host_pid);
+    if (Status status = take_process(state_, host_pid); !status) return status;
     state_.ready = true;
     state_.started = true;
     if (Status status = directory_.save(state_); !status) return status;
@@ -217,7 +215,7 @@ class Restorer {
 
 /// The restored process is our child: its exit status, with signals handed on until then.
 int stay_with(const Call& call, const oci::State& state, const cli::SignalEvents& signals) {
-  const Fd pidfd = open_process(state);
+  const Fd pidfd = open_process(state).value_or(Fd());
   pollfd polled[] = {{.fd = pidfd.get(), .events = POLLIN, .revents = 0},
                      {.fd = signals.fd(), .events = POLLIN, .revents = 0}};
   while (pidfd && polled[0].revents == 0) {
@@ -228,7 +226,7 @@ int stay_with(const Call& call, const oci::State& state, const cli::SignalEvents
   int status = 0;
   const pid_t waited = ::waitpid(state.host_pid, &status, 0);
   auto opened = open_container(call, state.id);
-  if (opened && !call.line.has("keep")) (void)destroy(call, opened->directory, opened->state);
+  if (opened && !call.line.has("keep")) (void)destroy(call, *opened);
   if (waited < 0) return call.report.fail({.code = errno, .what = "wait for the container"});
   constexpr int kSignalled = 128;
   return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status) : WEXITSTATUS(status);

@@ -37,6 +37,7 @@ std::span<const Verb> all_verbs();
 struct Opened {
   oci::Directory directory;
   oci::State state;
+  Fd process;  ///< Its first one; none where it has ended.
 };
 enum class Access : uint8_t { change, read };
 Result<Opened> open_container(const Call& call, const std::string& id,
@@ -58,7 +59,7 @@ int ps(const Call& call);
 int pause(const Call& call);
 int resume(const Call& call);
 /// What `delete --force` does, poststop hooks and all.
-Status destroy(const Call& call, const oci::Directory& directory, const oci::State& state);
+Status destroy(const Call& call, const Opened& opened);
 // limits.cc
 int update(const Call& call);
 // events.cc

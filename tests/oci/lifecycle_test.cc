@@ -185,6 +185,49 @@ TEST_F(Oci, DeleteFromAnotherPidNamespaceIsRefused) {
   EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
 }
 
+/// Its zombie may still wait for whoever made it.
+bool has_ended(int pid) {
+  if (::kill(pid, 0) < 0) return true;
+  const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  return stat[stat.rfind(')') + 2] == 'Z';
+}
+
+// With too few descriptors some call or other fails; none of them may be taken for the process's end.
+TEST_F(Oci, WhatCannotBeLookedAtHasNotEnded) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const int pid = oci::Json::parse(bundle_->oci({"state", "c"}).out)["pid"];
+  const auto with_descriptors = [&](int most, const std::vector<std::string>& verb) {
+    std::vector<std::string> words = {"sh",
+                                      "-c",
+                                      "ulimit -n $0 && exec \"$@\"",
+                                      std::to_string(most),
+                                      Bundle::runtime(),
+                                      "--root",
+                                      bundle_->dir() / "state"};
+    words.insert(words.end(), verb.begin(), verb.end());
+    return run_command(words);
+  };
+  int told = 0;
+  constexpr int kEnough = 12;
+  for (int most = 3; most <= kEnough; ++most) {
+    const auto state = with_descriptors(most, {"state", "c"});
+    if (!state.ok()) continue;
+    ++told;
+    EXPECT_EQ(oci::Json::parse(state.out)["status"], "running") << most;
+  }
+  EXPECT_GT(told, 0);
+  for (int most = 3; most <= kEnough; ++most) {
+    const auto deleted = with_descriptors(most, {"delete", "--force", "c"});
+    const bool gone = has_ended(pid);
+    EXPECT_EQ(deleted.ok(), gone) << most << " " << deleted;
+    if (gone) break;
+    EXPECT_EQ(bundle_->status("c"), "running") << most;
+  }
+  EXPECT_TRUE(has_ended(pid));
+}
+
 TEST_F(Oci, MakerKilledBeforeItWroteAnything) {
   std::filesystem::create_directories(bundle_->container_dir("c"));
   EXPECT_EQ(bundle_->status("c"), "stopped");
