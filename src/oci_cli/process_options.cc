@@ -215,6 +215,10 @@ Error in_engine_words(Error error, const Plan& plan, const std::vector<std::stri
       error.what = fmt::format("error running {} hook #{}: {}", place[2], place[3], error.what);
     return error;
   }
+  if (op == "make_file_in" && error.code == EISDIR) {  // as mount(2) would put it
+    error.code = ENOTDIR;
+    error.what = fmt::format("mount a file onto a directory: {}", error.what);
+  }
   if (op == "expect_fs")
     error.what += ": a file system must be mounted on ordinary directory, not through a link";
   const int status = failure_status(plan, error);

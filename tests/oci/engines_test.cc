@@ -83,6 +83,18 @@ TEST_F(OciForEngines, WhatCannotBeExecutedIsToldByCreate) {
   }
 }
 
+// docker knows it by ENOTDIR, and says what to look for.
+TEST_F(OciForEngines, FileOntoADirectory) {
+  bundle_->config["mounts"].push_back({{"destination", "/etc"},
+                                       {"type", "bind"},
+                                       {"source", "/etc/passwd"},
+                                       {"options", {"bind"}}});
+  bundle_->set_command({"true"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_NE(result.err.find("onto a directory"), std::string::npos) << result;
+  EXPECT_NE(result.err.find("Not a directory"), std::string::npos) << result;
+}
+
 // podman update of a container without cgroups, with nothing to change.
 TEST_F(OciForEngines, UpdateOfNothingNeedsNoCgroup) {
   bundle_->set_command({"sleep", "1000"});
