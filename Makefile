@@ -45,7 +45,7 @@ test:  ## all tests; TESTS=REGEX: those only; ISLE_TESTS_MUST_RUN=root,...: skip
 	@$(build) $(PRESET)
 	@$(ctest) $(PRESET) $(if $(TESTS),-R '$(TESTS)')
 
-engines:  ## the tests with podman, buildah, containerd and docker, by Debian's packages, which are unpacked, not installed
+engines:  ## the tests with podman, buildah, containerd, its CRI and docker, by Debian's packages, which are unpacked, not installed
 	@tools/install_deps build test
 	@tools/get_engines
 	@$(build) release

@@ -3,6 +3,8 @@
 Programs are taken from PATH and, for packages that are not installed, from what tools/get_engines unpacked below the build
 directory.
 """
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -10,12 +12,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 
 BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
 MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
 UNPACKED = BUILD.parent / "engines"
 TTY = "tty"
+IMAGE = "docker.io/library/bb:latest"  # what write_image() writes
+NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
@@ -34,8 +40,11 @@ def show_unpacked():
         subprocess.run(["mount", "-t", "overlay", "-o", f"lowerdir={tree}:{UNPACKED}{tree}", "unpacked", tree], check=True)
 
 
-def in_own_namespaces(prefix, programs, *flags, undo=None):
-    """Starts this again where mounts and network are its own; cgroups stay the machine's. Gives the directory all is in."""
+def in_own_namespaces(prefix, programs, *flags, undo=None, as_it_is=False):
+    """Starts this again where mounts and network are its own; cgroups stay the machine's. Gives the directory all is in.
+
+    as_it_is: uses the machine itself, and leaves what it wrote.
+    """
     inside = os.environ.get("ISLE_ENGINES_INSIDE")
     if inside:
         show_unpacked()
@@ -45,6 +54,8 @@ def in_own_namespaces(prefix, programs, *flags, undo=None):
     for program in programs:
         if shutil.which(program) is None and not (UNPACKED / "usr/bin" / program).exists():
             skip(program, f"{program} is not installed")
+    if as_it_is:
+        return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
     with tempfile.TemporaryDirectory(prefix=prefix, dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
         os.chmod(scratch, 0o755)
         environment = os.environ | {"ISLE_ENGINES_INSIDE": scratch, "TMPDIR": scratch}
@@ -77,8 +88,9 @@ class Cgroups:
 
 
 class Suite:
-    def __init__(self, runtime):
+    def __init__(self, runtime, *, systemd=False):
         self.features = features(runtime)
+        self.systemd = systemd  # makes the cgroups
         self.v1 = not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
         self.passed, self.failed, self.skipped = 0, [], {}
 
@@ -88,6 +100,10 @@ class Suite:
             return True
         if need == "seccomp":
             return self.features.get("linux", {}).get("seccomp", {}).get("enabled", True)
+        if need == "systemd":
+            return self.systemd
+        if need == "criu":
+            return shutil.which(need) is not None and subprocess.run([need, "check"], capture_output=True, check=False).returncode == 0
         if need == "tmpcopyup":
             return need in self.features.get("mountOptions", [need])
         if need == "pasta and podman 4.4":
@@ -96,6 +112,8 @@ class Suite:
             return version >= [4, 4] and shutil.which("pasta") is not None
         if need == "rootless network":
             return self.has("slirp4netns") or self.has("pasta and podman 4.4")
+        if need.startswith("/"):
+            return os.path.exists(need)
         if need in ("v1", "v2"):
             return (need == "v1") == self.v1
         return pathlib.Path(f"/dev/{need}").exists() if need in ("fuse", "mqueue") else shutil.which(need) is not None
@@ -126,3 +144,55 @@ class Suite:
             print(f"skipped {count}: needs {need}")
         print(f"{self.passed} passed, {len(self.failed)} failed, {sum(self.skipped.values())} skipped")
         return 1 if self.failed or any(need in MUST_RUN for need in self.skipped) else 0
+
+
+def layer():
+    """The image's one layer, a tar file."""
+    text = io.BytesIO()
+    with tarfile.open(fileobj=text, mode="w") as archive:
+        for name in ("bin", "etc", "tmp", "dev", "proc", "sys"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        archive.add(shutil.which("busybox"), "bin/busybox")
+        for name in NAMES:
+            entry = tarfile.TarInfo(f"bin/{name}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(entry)
+    return text.getvalue()
+
+
+def write_image(path):
+    """As `docker save` writes one."""
+    bytes_of_layer = layer()
+    digest = hashlib.sha256(bytes_of_layer).hexdigest()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    config = json.dumps({"architecture": machine, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sleep", "100000"]},
+                         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]).encode()
+    with tarfile.open(path, "w") as archive:
+        for name, data in (("layer.tar", bytes_of_layer), ("config.json", config), ("manifest.json", manifest)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+class Daemon:
+    def __init__(self, scratch, name, argv, ready):
+        self.log = pathlib.Path(scratch) / f"{name}.log"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        for _ in range(300):
+            if self.process.poll() is not None:
+                break
+            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(0.2)
+        raise RuntimeError(f"{name} did not start: {self.log.read_text()[-1500:]}")
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()

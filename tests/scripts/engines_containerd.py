@@ -1,25 +1,20 @@
 #!/usr/bin/env python3
-"""engines_containerd.py [--runtime PROGRAM]: containerd (by ctr) and docker drive isle-oci.
+"""engines_containerd.py [--runtime PROGRAM] [--systemd]: containerd (by ctr) and docker drive isle-oci.
 
 Their daemons run in mount and network namespaces of the test's own, with all state in one directory; the machine's
-services, /var/lib and firewall are not touched.
+services, /var/lib and firewall are not touched. --systemd: cgroups are systemd's scopes, and the machine is used as it is;
+for guests that are thrown away.
 """
 import argparse
-import hashlib
-import io
-import json
 import os
 import pathlib
 import shlex
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 
-from engines import BUILD, Cgroups, Suite, in_own_namespaces
-
-NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
+from engines import BUILD, IMAGE, Cgroups, Daemon, Suite, in_own_namespaces, write_image
 
 # (words, status, what the output has). ctr's `run` wants image, name, command. ENTER is `isle enter` by the container's id.
 CTR = [
@@ -41,10 +36,20 @@ CTR = [
     ("task ls", 0, "PAUSED"),
     ("task resume c", 0, ""),
     ("task ls", 0, "RUNNING"),
+    ("task exec --exec-id e4 c cat /proc/1/cgroup", 0, "0::/isle.slice/isle-test.scope", "systemd"),
+    ("task checkpoint --image-path {scratch}/criu c", 0, "", "criu"),
+    ("container checkpoint --task --image c saved", 0, "", "criu"),
+    ("task ls", 0, "RUNNING"),
     ("task kill -s SIGKILL c", 0, ""),
     ("WAIT task ls", 0, "STOPPED"),
     ("task rm c", 0, "137"),
     ("container rm c", 0, ""),
+    ("container restore --live c saved", 0, "", "criu"),
+    ("task exec --exec-id e5 c echo inside", 0, "inside", "criu"),
+    ("task checkpoint --exit --image-path {scratch}/criu2 c", 0, "", "criu"),
+    ("WAIT task ls", 0, "STOPPED", "criu"),
+    ("task rm c", 0, "", "criu"),
+    ("container rm c", 0, "", "criu"),
 ]
 DOCKER = [
     ("run --rm {run} bb echo hello", 0, "hello"),
@@ -55,6 +60,9 @@ DOCKER = [
     ("run --rm {run} --read-only bb touch /x", 1, "Read-only"),
     ("run --rm {run} --cap-drop all bb grep CapEff /proc/self/status", 0, "0000000000000000"),
     ("run --rm {run} --memory 64m --pids-limit 50 bb cat /sys/fs/cgroup/memory/memory.limit_in_bytes", 0, "67108864", "v1"),
+    ("run --rm {run} --memory 64m --pids-limit 50 bb cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max", 0, "67108864\n50", "v2"),
+    ("run --rm {run} --cgroupns host bb cat /proc/self/cgroup", 0, "0::/system.slice/docker-", "systemd"),
+    ("run --rm {run} bb cat /proc/self/attr/current", 0, "docker-default (enforce)", "/sys/kernel/security/apparmor"),
     ("run --rm {run} -v /etc:/x:ro bb touch /x/y", 1, "Read-only"),
     ("run --rm {run} --tmpfs /t:size=1m bb grep /t /proc/mounts", 0, "size=1024k"),
     ("run --rm {run} --init bb cat /proc/1/comm", 0, "init", "docker-init"),
@@ -72,64 +80,18 @@ DOCKER = [
     ("unpause box", 0, ""),
     ("update --memory 128m --memory-swap 256m box", 0, ""),
     ("exec box cat /sys/fs/cgroup/memory/memory.limit_in_bytes", 0, "134217728", "v1"),
+    ("exec box cat /sys/fs/cgroup/memory.max", 0, "134217728", "v2"),
     ("stats --no-stream box", 0, "box"),
     ("stop -t 0 box", 0, ""),
     ("inspect -f '{{.State.Status}} {{.State.ExitCode}}' box", 0, "exited 137"),
     ("start box", 0, ""),
+    ("checkpoint create --leave-running box one", 0, "one", "criu"),
+    ("checkpoint create box two", 0, "two", "criu"),
+    ("WAIT inspect -f '{{.State.Status}}' box", 0, "exited", "criu"),
+    ("start --checkpoint two box", 0, "", "criu"),
+    ("exec box cat /proc/1/cmdline", 0, "sleep", "criu"),
     ("rm -f box", 0, ""),
 ]
-
-
-def layer():
-    """The image's one layer, a tar file."""
-    text = io.BytesIO()
-    with tarfile.open(fileobj=text, mode="w") as archive:
-        for name in ("bin", "etc", "tmp", "dev", "proc", "sys"):
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        archive.add(shutil.which("busybox"), "bin/busybox")
-        for name in NAMES:
-            entry = tarfile.TarInfo(f"bin/{name}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(entry)
-    return text.getvalue()
-
-
-def write_image(path):
-    """As `docker save` writes one."""
-    bytes_of_layer = layer()
-    digest = hashlib.sha256(bytes_of_layer).hexdigest()
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-    config = json.dumps({"architecture": machine, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
-                         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
-    manifest = json.dumps([{"Config": "config.json", "RepoTags": ["docker.io/library/bb:latest"], "Layers": ["layer.tar"]}]).encode()
-    with tarfile.open(path, "w") as archive:
-        for name, data in (("layer.tar", bytes_of_layer), ("config.json", config), ("manifest.json", manifest)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-
-
-class Daemon:
-    def __init__(self, scratch, name, argv, ready):
-        self.log = pathlib.Path(scratch) / f"{name}.log"
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(300):
-            if self.process.poll() is not None:
-                break
-            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-                return
-            time.sleep(0.2)
-        raise RuntimeError(f"{name} did not start: {self.log.read_text()[-1500:]}")
-
-    def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
 
 
 def check(suite, who, command, rows, words_of_run):
@@ -154,13 +116,14 @@ def check(suite, who, command, rows, words_of_run):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runtime", default=str(BUILD / "bin/isle-oci"))
+    parser.add_argument("--systemd", action="store_true")
     options = parser.parse_args()
     # A pid namespace, so that shims and daemons end with the test.
     scratch = in_own_namespaces("isle-containerd-", ("containerd", "ctr", "containerd-shim-runc-v2", "busybox"), "--pid", "--fork",
-                                "--kill-child", "--mount-proc")
+                                "--kill-child", "--mount-proc", as_it_is=options.systemd)
     cgroups = Cgroups("docker", "default", "moby")
     for directory in ("/run", "/var/lib/containerd", "/var/lib/docker", "/etc/docker"):
-        if os.path.isdir(directory):
+        if os.path.isdir(directory) and not options.systemd:
             subprocess.run(["mount", "-t", "tmpfs", "isle-test", directory], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     write_image(scratch / "bb.tar")
@@ -171,15 +134,16 @@ def main():
         '[grpc]\naddress = "/run/c.sock"\n[plugins."io.containerd.internal.v1.opt"]\n'
         f'path = "{scratch}/opt"\n')
     ctr = ["ctr", "--address", "/run/c.sock"]
-    suite = Suite(options.runtime)
+    suite = Suite(options.runtime, systemd=options.systemd)
     daemons = [Daemon(scratch, "containerd", ["containerd", "--config", str(scratch / "config.toml")], [*ctr, "version"])]
     try:
         imported = subprocess.run([*ctr, "images", "import", "--snapshotter", "native", str(scratch / "bb.tar")], capture_output=True,
                                   text=True, check=False)
         if imported.returncode != 0:
             raise RuntimeError(f"ctr images import: {imported.stderr}")
-        rows = [(words.replace(" bb ", " docker.io/library/bb:latest "), *rest) for words, *rest in CTR]
-        check(suite, "ctr", ctr, rows, f"--snapshotter native --runc-binary {options.runtime}")
+        rows = [(words.replace(" bb ", f" {IMAGE} ").replace("{scratch}", str(scratch)), *rest) for words, *rest in CTR]
+        scope = " --runc-systemd-cgroup --cgroup isle.slice:isle:test" if options.systemd else ""
+        check(suite, "ctr", ctr, rows, f"--snapshotter native --runc-binary {options.runtime}{scope}")
         if shutil.which("dockerd") is None:
             suite.skip("docker", len(DOCKER))
         elif not suite.features.get("hooks", ["prestart"]):  # docker sets a container's network up by one
@@ -192,7 +156,8 @@ def main():
                 "dockerd", "--data-root", f"{scratch}/docker", "--exec-root", "/run/docker", "--pidfile", "/run/d.pid",
                 "-H", "unix:///run/d.sock", "--containerd", "/run/c.sock", "--add-runtime", f"isle={options.runtime}",
                 "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-                "--bridge=none", "--exec-opt", "native.cgroupdriver=cgroupfs"], [*docker, "version"]))
+                "--bridge=none", "--experimental", "--exec-opt",
+                f"native.cgroupdriver={'systemd' if options.systemd else 'cgroupfs'}"], [*docker, "version"]))
             subprocess.run([*docker, "load", "-i", str(scratch / "bb.tar")], capture_output=True, check=True)
             unconfined = "" if suite.has("seccomp") else " --security-opt seccomp=unconfined"
             check(suite, "docker", docker, DOCKER, "--runtime isle --network none" + unconfined)
