@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "oci/bundle.h"
 
@@ -60,13 +61,45 @@ int delete_by_force(const Bundle& bundle) {
   return status;
 }
 
-class OciKill : public testing::Test {
+/// The cgroups are made by isle-oci, or by systemd.
+class OciKill : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     ISLE_REQUIRE("root", "program:busybox", "cgroups");
+    if (by_systemd()) ISLE_REQUIRE("systemd", "cgroup_v2");
     bundle_.emplace();
+    bundle_->config["linux"]["cgroupsPath"] =
+        by_systemd() ? "system.slice:isle:kill" : "/" + cgroup();
     bundle_->config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"}};
     bundle_->set_command({"sleep", "1000"});
+  }
+  [[nodiscard]] static bool by_systemd() { return GetParam() == std::string_view("systemd"); }
+  [[nodiscard]] static std::vector<std::string> creation() {
+    if (by_systemd()) return {"create", "--systemd-cgroup", "c"};
+    return {"create", "c"};
+  }
+  void create() const {
+    const std::vector<std::string> words = creation();
+    ASSERT_TRUE(bundle_->create("c", {words.begin() + 1, words.end() - 1}).ok())
+        << bundle_->output();
+  }
+  [[nodiscard]] static std::string cgroup() {
+    if (by_systemd()) return "system.slice/isle-kill.scope";
+    return "isle-kill-" + std::to_string(::getpid());
+  }
+  [[nodiscard]] static bool has_cgroup() {
+    const fs::path mount = "/sys/fs/cgroup";
+    return fs::exists(mount / cgroup()) ||
+           std::ranges::any_of(fs::directory_iterator(mount), [](const auto& hierarchy) {
+             return fs::exists(hierarchy.path() / cgroup());
+           });
+  }
+  /// systemd ends a scope when it has heard that nothing is left in it.
+  [[nodiscard]] static bool cgroup_goes() {
+    const auto deadline = std::chrono::steady_clock::now() + scaled(milliseconds{5'000});
+    while (by_systemd() && has_cgroup() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(milliseconds{5});
+    return !has_cgroup();
   }
   /// After each kill delete --force has to leave nothing; `ready` makes what the command works on.
   template <class Ready>
@@ -85,9 +118,7 @@ class OciKill : public testing::Test {
       if (more) ++killed;
       ASSERT_EQ(delete_by_force(*bundle_), 0) << words[0] << " killed at stop " << count;
       ASSERT_FALSE(fs::exists(bundle_->container_dir("c"))) << words[0] << " at " << count;
-      ASSERT_FALSE(fs::exists("/sys/fs/cgroup/isle-oci-c")) << words[0] << " at " << count;
-      for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup"))
-        ASSERT_FALSE(fs::exists(hierarchy.path() / "isle-oci-c")) << hierarchy.path();
+      ASSERT_TRUE(cgroup_goes()) << words[0] << " killed at stop " << count;
       (void)reap_orphans();
     }
     EXPECT_FALSE(more);
@@ -96,37 +127,37 @@ class OciKill : public testing::Test {
   std::optional<Bundle> bundle_;
 };
 
-TEST_F(OciKill, Create) {
-  at_every_stop({"create", "c"}, [] {});
+TEST_P(OciKill, Create) {
+  at_every_stop(creation(), [] {});
 }
 
-TEST_F(OciKill, Start) {
-  at_every_stop({"start", "c"}, [&] { ASSERT_TRUE(bundle_->create("c").ok()); });
+TEST_P(OciKill, Start) {
+  at_every_stop({"start", "c"}, [&] { create(); });
 }
 
-TEST_F(OciKill, Exec) {
+TEST_P(OciKill, Exec) {
   at_every_stop({"exec", "--detach", "c", "sleep", "1000"}, [&] {
-    ASSERT_TRUE(bundle_->create("c").ok());
+    create();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   });
 }
 
-TEST_F(OciKill, Delete) {
+TEST_P(OciKill, Delete) {
   at_every_stop({"delete", "--force", "c"}, [&] {
-    ASSERT_TRUE(bundle_->create("c").ok());
+    create();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   });
 }
 
 // One after another, whatever the order: one of them makes it, the other is told.
-TEST_F(OciKill, TwoAtOnce) {
+TEST_P(OciKill, TwoAtOnce) {
   const std::string program = isle_binary("isle-oci") + " --root " + (bundle_->dir() / "state");
+  const std::string flag = by_systemd() ? " --systemd-cgroup" : "";
   for (int i = 0; i < 10; ++i) {
-    const auto result =
-        run_command({"/bin/sh", "-c",
-                     "for i in 1 2 3; do (" + program +
-                         " create c </dev/null >/dev/null 2>&1; echo $?) & done; wait"},
-                    {.working_dir = bundle_->dir() / "bundle"});
+    const auto result = run_command({"/bin/sh", "-c",
+                                     "for i in 1 2 3; do (" + program + " create" + flag +
+                                         " c </dev/null >/dev/null 2>&1; echo $?) & done; wait"},
+                                    {.working_dir = bundle_->dir() / "bundle"});
     EXPECT_EQ(std::ranges::count(result.out, '0'), 1) << result;
     EXPECT_EQ(std::ranges::count(result.out, '1'), 2) << result;
     const auto deleted =
@@ -137,6 +168,9 @@ TEST_F(OciKill, TwoAtOnce) {
     EXPECT_EQ(bundle_->status("c"), "");
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(, OciKill, testing::Values("cgroupfs", "systemd"),
+                         [](const auto& each) { return std::string(each.param); });
 
 }  // namespace
 }  // namespace isle::test
