@@ -68,12 +68,6 @@ std::unexpected<Error> complain(std::vector<Error> errors) {
   return std::unexpected(std::move(first));
 }
 
-void obey_annotations(const Json& annotations, ProcessWish& process) {
-  if (annotations.value("run.oci.keep_original_groups", "0") == "0") return;
-  process.user.additional_gids.reset();
-  process.user.keep_groups = true;
-}
-
 Result<Container> read_config(std::string_view text, const Circumstances& with) {
   const Result<Json> json = parse_json(text, "config.json");
   if (!json) return std::unexpected(json.error());
@@ -101,15 +95,11 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
   if (const auto linux_node = config.get("linux")) {
     container.net_devices = read_net_devices(*linux_node, container.spec);
     container.rdt = read_rdt(*linux_node, with.id, container.spec);
-    container.seccomp = read_seccomp(*linux_node, container.spec);
   }
+  container.seccomp = read_seccomp(config, container.spec);
   read_mounts(config, with, container.spec);
   read_resources(config, with, container);
-  if (const auto annotations = config.get("annotations")) {
-    for (const auto& [key, value] : annotations->members())
-      container.annotations[key] = value.text();
-    obey_annotations(container.annotations, container.spec.process);
-  }
+  read_annotations(config, container);
   if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
   container.warnings = std::move(complaints.warnings);
   return container;
@@ -130,12 +120,12 @@ Result<ExecProcess> read_process(std::string_view text) {
   return result;
 }
 
-Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec) {
-  const Result<Json> json = parse_json(config, "config.json");
+Result<std::optional<Filter>> read_filter(std::string_view text, Spec& spec) {
+  const Result<Json> json = parse_json(text, "config.json");
   if (!json) return std::unexpected(json.error());
   Complaints complaints{.document = "config.json"};
-  const auto linux_node = Node(*json, "", complaints).get("linux");
-  auto filter = linux_node ? read_seccomp(*linux_node, spec) : std::nullopt;
+  const Node config(*json, "", complaints);
+  auto filter = read_seccomp(config, spec);
   if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
   return filter;
 }

@@ -35,6 +35,7 @@ struct Filter {
   uint32_t flags = 0;         ///< SECCOMP_FILTER_FLAG_*
   std::string listener_path;  ///< Filled where there is a listener to hand over.
   std::string listener_metadata;
+  std::vector<uint64_t> program;  ///< In place of a profile: struct sock_filter, 8 bytes each.
   Origin from = 0;
 };
 
@@ -126,8 +127,10 @@ Hooks read_hooks(const Node& config, std::span<const std::string> environment, S
 void read_linux(const Node& config, Spec& spec);
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
 std::optional<Rdt> read_rdt(const Node& linux_node, const std::string& id, Spec& spec);
-std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec);
+std::optional<Filter> read_seccomp(const Node& config, Spec& spec);
 void read_limits(const Node& resources, Spec& spec);
+std::optional<Node> annotation(const Node& config, std::string_view key);
+void read_annotations(const Node& config, Container& container);
 void read_resources(const Node& config, const Circumstances& with, Container& container);
 
 }  // namespace isle::oci

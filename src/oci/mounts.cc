@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "isle/names.h"
 #include "oci/config.h"
@@ -20,6 +21,7 @@ struct Options {
   bool source_no_follow = false;
   bool copy_link = false;
   bool no_follow = false;
+  std::string idmap_text;  ///< "uids=0-1-10;gids=@0-0-10"
   std::vector<std::pair<std::string, std::string>> data;
 };
 
@@ -50,9 +52,11 @@ void read_option(const Node& node, Options& options) {
     options.copy_link = true;
   } else if (word == "dest-nofollow") {
     options.no_follow = true;
-  } else if (word == "idmap" || word == "ridmap") {
+  } else if (const std::string_view name = std::string_view(word).substr(0, word.find('='));
+             name == "idmap" || name == "ridmap") {
     options.idmap = true;
-    options.idmap_recursive = word == "ridmap";
+    options.idmap_recursive = name == "ridmap";
+    options.idmap_text = word.substr(std::min(word.size(), name.size() + 1));
   } else if (const auto option = parse_mount_option(word)) {
     add(options.attributes, option->attributes);
     if (option->bind) options.bind = option->bind;
@@ -78,6 +82,48 @@ IdMap read_mappings(const Node& parent, std::string_view key) {
   return map;
 }
 
+/// "0-1-10": the first id of the file system, the one it is shown as, how many. With "@" the second
+/// is one of the container, and stands for what that one is on the host.
+std::optional<IdMapping> read_range(std::string_view text, const Wish<IdMap>& container) {
+  const bool relative = text.starts_with('@');
+  if (relative) text.remove_prefix(1);
+  uint32_t numbers[3] = {};
+  for (uint32_t& number : numbers) {
+    const bool last = &number == std::end(numbers) - 1;
+    const std::string_view word = text.substr(0, last ? text.size() : text.find('-'));
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+  }
+  const auto host = relative ? to_host(container ? container->value : IdMap{}, numbers[1])
+                             : std::optional(numbers[1]);
+  if (!host) return std::nullopt;
+  return IdMapping{numbers[0], *host, numbers[2]};
+}
+
+/// The option idmap=..., which podman hands on.
+void read_idmap(const Node& mount, std::string_view text, const Spec& spec, Bind& bind) {
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(';'));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    const bool uids = part.starts_with("uids=");
+    std::string_view ranges = part.substr(std::min(part.size(), part.find('=') + 1));
+    bool good = uids || part.starts_with("gids=");
+    while (good && !ranges.empty()) {
+      const std::string_view one = ranges.substr(0, ranges.find('#'));
+      ranges.remove_prefix(std::min(ranges.size(), one.size() + 1));
+      const auto range = read_range(one, uids ? spec.uid_mappings : spec.gid_mappings);
+      good = range.has_value();
+      if (good) (uids ? bind.uid_mappings : bind.gid_mappings).push_back(*range);
+    }
+    if (!good)
+      mount.refuse(
+          fmt::format("idmap: found \"{}\", expected uids= or gids= and FILE-HOST-COUNT, or "
+                      "@FILE-CONTAINER-COUNT, with \"#\" between",
+                      part));
+  }
+}
+
 Bind bind_of(const Node& mount, const Options& options, const Circumstances& with, Spec& spec) {
   Bind bind{.recursive = options.bind.value_or(true),
             .attributes = options.attributes,
@@ -93,6 +139,8 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
     if (bind.source.empty()) source->expected("a path");
     if (!bind.source.starts_with('/')) bind.source = with.bundle + "/" + bind.source;
   }
+  if (bind.uid_mappings.empty() && bind.gid_mappings.empty())
+    read_idmap(mount, options.idmap_text, spec, bind);
   if (options.idmap && bind.uid_mappings.empty() && bind.gid_mappings.empty()) {
     // Without maps of its own: those of the container.
     if (spec.uid_mappings) bind.uid_mappings = spec.uid_mappings->value;

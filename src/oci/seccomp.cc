@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "oci/config.h"
 
@@ -77,10 +78,12 @@ void read_flags(const Node& node, Filter& filter) {
   filter.flags &= ~seccomp::kTsync;
 }
 
-void read_listener(const Node& node, Filter& filter) {
+void read_listener(const Node& node, const Node& config, Filter& filter) {
   const auto notifies = [](const seccomp::Rule& rule) { return rule.action == Action::notify; };
   const bool wanted = std::ranges::any_of(filter.profile.rules, notifies);
-  const auto path = node.get("listenerPath");
+  const auto own_path = node.get("listenerPath");
+  const auto path =
+      own_path && own_path->filled() ? own_path : annotation(config, "run.oci.seccomp.receiver");
   const auto metadata = node.get("listenerMetadata");
   if (metadata && metadata->filled() && !(path && path->filled()))
     metadata->refuse("is told to who listens at listenerPath, which is not set");
@@ -97,10 +100,42 @@ void read_listener(const Node& node, Filter& filter) {
   filter.flags |= seccomp::kNewListener;
 }
 
+/// struct sock_filter in base64.
+std::vector<uint64_t> read_program(const Node& node) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text = node.text();
+  while (text.ends_with('=')) text.pop_back();
+  std::string bytes;
+  uint32_t held = 0;
+  int bits = 0;
+  bool good = true;
+  for (const char c : text) {
+    const size_t digit = kDigits.find(c);
+    good = good && digit != std::string_view::npos;
+    held = held << 6 | static_cast<uint32_t>(digit & 63);
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push_back(static_cast<char>(held >> bits));
+  }
+  std::vector<uint64_t> program(bytes.size() / sizeof(uint64_t));
+  constexpr size_t kMost = 4096;  // BPF_MAXINSNS
+  if (!good || bytes.size() % sizeof(uint64_t) != 0 || program.empty() || program.size() > kMost)
+    node.expected(fmt::format("1 to {} instructions of 8 bytes in base64", kMost));
+  std::memcpy(program.data(), bytes.data(), program.size() * sizeof(uint64_t));
+  return program;
+}
+
 }  // namespace
 
-std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec) {
-  const auto node = linux_node.get("seccomp");
+std::optional<Filter> read_seccomp(const Node& config, Spec& spec) {
+  if (const auto plugins = annotation(config, "run.oci.seccomp.plugins"))
+    plugins->refuse("isle-oci loads no plugins", "listenerPath of linux.seccomp");
+  if (const auto program = annotation(config, "run.oci.seccomp_bpf_data"))
+    return Filter{.program = read_program(*program), .from = spec.add_origin(program->where())};
+  const auto linux_node = config.get("linux");
+  const auto node = linux_node ? linux_node->get("seccomp") : std::nullopt;
   if (!node || !node->filled()) return std::nullopt;
   const auto action = node->require("defaultAction");
   if (!action) return std::nullopt;
@@ -118,7 +153,8 @@ std::optional<Filter> read_seccomp(const Node& linux_node, Spec& spec) {
       profile.architectures.push_back(*arch);
   for (const Node& rule : node->elements("syscalls")) read_rule(rule, profile);
   read_flags(*node, filter);
-  read_listener(*node, filter);
+  profile.unknown_fails = annotation(config, "run.oci.seccomp_fail_unknown_syscall").has_value();
+  read_listener(*node, config, filter);
   filter.from = spec.add_origin(node->where());
   return filter;
 }

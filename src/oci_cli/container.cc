@@ -139,6 +139,15 @@ Result<uint64_t> start_time(pid_t pid) {
   constexpr size_t kStateField = 3;
   constexpr size_t kStartField = 22 - kStateField;
   if (fields.size() <= kStartField || fields[0] == "Z" || fields[0] == "X") return 0;
+  // The first process of a pid namespace is not gone before all of it are reaped; one that exec put
+  // there may have a parent outside who never does. Without namespaces it does nothing any more.
+  constexpr size_t kFlagsField = 9 - kStateField;
+  constexpr uint64_t kExiting = 0x4;  // PF_EXITING of linux/sched.h
+  char target[32];
+  if ((number_in(fields[kFlagsField]) & kExiting) != 0 &&
+      ::readlink(fmt::format("/proc/{}/ns/mnt", pid).c_str(), target, sizeof target) < 0 &&
+      errno == ENOENT)
+    return 0;
   return number_in(fields[kStartField]);
 }
 
@@ -249,8 +258,12 @@ Status end(const oci::State& state, const Fd& process) {
   if (!own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
   if (!process) return {};
   pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
-  constexpr int kLongestMs = 10'000;
-  if (::poll(&ended, 1, kLongestMs) == 1) return {};
+  constexpr int kTries = 1000;
+  constexpr int kTryMs = 10;
+  for (int i = 0; i < kTries; ++i) {
+    if (::poll(&ended, 1, kTryMs) == 1) return {};
+    if (const auto time = start_time(state.host_pid); time && *time != state.start_time) return {};
+  }
   return fail(EBUSY,
               fmt::format("end container \"{}\": pid {} does not end", state.id, state.host_pid));
 }

@@ -58,11 +58,32 @@ bool ends_within(const Process& process, uint32_t limit_s) {
   }
 }
 
+/// Where hooks write, opened to be added to; where nothing is named, -1, and it goes where ours does.
+struct Output {
+  Fd out, err;
+};
+
+Result<Output> open_output(const oci::Json& annotations) {
+  Output output;
+  for (const auto& [key, into] :
+       {std::pair{"run.oci.hooks.stdout", &output.out}, {"run.oci.hooks.stderr", &output.err}}) {
+    const std::string path = annotations.value(key, "");
+    if (path.empty()) continue;
+    constexpr mode_t kMode = 0600;
+    *into = Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kMode));
+    if (!*into) return fail(errno, fmt::format("open \"{}\" for {}", path, key));
+  }
+  return output;
+}
+
 Status run_hook(const Hook& hook, const oci::State& state, oci::Phase phase) {
   const auto input = input_of(text_of(public_state(state, phase)));
   if (!input) return std::unexpected(input.error());
+  const auto output = open_output(state.annotations);
+  if (!output) return std::unexpected(output.error());
   LaunchOptions options{.signal_mask = kNoSignals};
-  options.stdio = {input->get(), STDOUT_FILENO, STDERR_FILENO};
+  options.stdio = {input->get(), output->out ? output->out.get() : STDOUT_FILENO,
+                   output->err ? output->err.get() : STDERR_FILENO};
   auto process = spawn(spec_of(hook, state.bundle), options);
   if (!process) return std::unexpected(process.error());
   if (!ends_within(*process, hook.timeout_s)) {

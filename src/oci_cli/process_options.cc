@@ -165,7 +165,9 @@ Status send_to(const CommandLine& line, std::string_view flag, BorrowedFd descri
 Status load_filter(const std::optional<oci::Filter>& filter, const std::string& root, Spec& spec) {
   if (!filter) return {};
   // No container is called so: the colon.
-  auto program = seccomp::compile_cached(filter->profile, root + "/seccomp:programs");
+  auto program = filter->program.empty()
+                     ? seccomp::compile_cached(filter->profile, root + "/seccomp:programs")
+                     : Result<seccomp::Program>(filter->program);
   if (!program) {
     Error error = program.error();
     error.asked_by = spec.origins[filter->from];

@@ -19,9 +19,10 @@ constexpr size_t kMostBytes = size_t{4} << 20;
 
 /// All that the program depends on.
 std::string key_of(const Profile& profile) {
-  std::string key = fmt::format(
-      "isle 1 libseccomp {} native {:x}\ndefault {:x} {}\n", library_version(),
-      seccomp_arch_native(), static_cast<uint32_t>(profile.default_action), profile.default_error);
+  std::string key =
+      fmt::format("isle 2 libseccomp {} native {:x}\ndefault {:x} {}{}\n", library_version(),
+                  seccomp_arch_native(), static_cast<uint32_t>(profile.default_action),
+                  profile.default_error, profile.unknown_fails ? " all known" : "");
   for (const uint32_t architecture : profile.architectures)
     key += fmt::format("architecture {:x}\n", architecture);
   for (const Rule& rule : profile.rules) {

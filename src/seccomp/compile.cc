@@ -57,6 +57,8 @@ Status add_rule(void* filter, const Profile& profile, const Rule& rule) {
   if (action == bits(profile.default_action, profile.default_error)) return {};
   for (const std::string& name : rule.names) {
     const int number = seccomp_syscall_resolve_name(name.c_str());
+    if (number == __NR_SCMP_ERROR && profile.unknown_fails)
+      return fail(0, fmt::format("seccomp: there is no system call \"{}\"", name));
     if (number == __NR_SCMP_ERROR) continue;
     for (const auto& arguments : alternatives(rule)) {
       const int result =

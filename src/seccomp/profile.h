@@ -52,6 +52,7 @@ struct Profile {
   uint16_t default_error = 0;
   std::vector<uint32_t> architectures;  ///< Besides this machine's own: libseccomp's tokens.
   std::vector<Rule> rules;
+  bool unknown_fails = false;  ///< A name that libseccomp does not know is an error.
 };
 
 // ---- the runtime-spec's words -------------------------------------------------------------------

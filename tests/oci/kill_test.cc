@@ -149,6 +149,25 @@ TEST_P(OciKill, Delete) {
   });
 }
 
+// The kernel keeps the first process of a pid namespace until all of it are reaped; who exec put there
+// has its parent outside, which here looks after it when all is over.
+TEST_F(OciKill, DeadProcessThatNobodyReaps) {
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const Json state = Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
+  const std::string pid_file = bundle_->dir() / "exec.pid";
+  ASSERT_TRUE(bundle_->oci({"exec", "--detach", "--pid-file", pid_file, "c", "true"}).ok());
+  const std::string stat = "/proc/" + read_file(pid_file) + "/stat";
+  while (read_file(stat).find(") Z ") == std::string::npos) ::usleep(1000);
+  const auto deleted = bundle_->oci({"delete", "--force", "c"});
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_NE(read_file(stat).find(") Z "), std::string::npos);
+  EXPECT_EQ(bundle_->status("c"), "");
+  for (const Json& cgroup : state["cgroups"]) EXPECT_FALSE(fs::exists(cgroup)) << cgroup;
+  (void)reap_orphans();
+}
+
 // One after another, whatever the order: one of them makes it, the other is told.
 TEST_P(OciKill, TwoAtOnce) {
   const std::string program = isle_binary("isle-oci") + " --root " + (bundle_->dir() / "state");
