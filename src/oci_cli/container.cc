@@ -250,11 +250,30 @@ Status freeze(const oci::State& state, bool frozen) {
   return fail(EBUSY, fmt::format("freeze container \"{}\"", state.id));
 }
 
+namespace {
+
+/// Who was put into somebody else's cgroup of the v1 freezer, and is frozen there, does not end; the
+/// kernel thaws who comes into one that is not frozen.
+void bring_back(const oci::State& state) {
+  const std::string* own = cgroup_with(state, "freezer.state");
+  if (own == nullptr) return;
+  std::vector<pid_t> here;
+  add_processes_below(*own, here);
+  for (const pid_t pid : processes(state)) {
+    if (std::ranges::find(here, pid) != here.end()) continue;
+    const Fd file(::open((*own + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (file) (void)cli::write_all(file.get(), std::to_string(pid));
+  }
+}
+
+}  // namespace
+
 Status end(const oci::State& state, const Fd& process) {
   const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
   if (!process && own_pids) return {};  // the others ended with it
   if (process) send_signal(process.get(), SIGKILL);
   if (is_frozen(state)) (void)freeze(state, false);
+  bring_back(state);
   if (!own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
   if (!process) return {};
   pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};

@@ -1,5 +1,5 @@
-// kill -9 of create, start, exec and delete between any two of their system calls: delete --force
-// always leaves nothing. (What the engine's own actors do when they are killed: tests/faults.)
+// kill -9 of create, start, exec, delete, checkpoint and restore between any two of their system
+// calls: delete --force always leaves nothing. (What the engine's own actors do when they are killed: tests/faults.)
 #include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -15,6 +15,7 @@ namespace isle::test {
 namespace {
 
 namespace fs = std::filesystem;
+using oci::Json;
 
 /// Runs isle-oci up to its `count`th stop at a system call and kills it there; false: it ended before.
 bool killed_after(const Bundle& bundle, const std::vector<std::string>& words, int count) {
@@ -103,19 +104,20 @@ class OciKill : public testing::TestWithParam<const char*> {
   }
   /// After each kill delete --force has to leave nothing; `ready` makes what the command works on.
   template <class Ready>
-  void at_every_stop(const std::vector<std::string>& words, const Ready& ready) {
+  void at_every_stop(const std::vector<std::string>& words, const Ready& ready, int stride = 5) {
 #ifdef __SANITIZE_ADDRESS__  // its run-time makes most of the calls, and each stop takes long
-    constexpr int kStride = 29;
-#else
-    constexpr int kStride = 5;
+    stride *= 6;
 #endif
     constexpr int kMost = 20'000;
     int killed = 0;
     bool more = true;
-    for (int count = 1; more && count < kMost; count += kStride) {
+    for (int count = 1; more && count < kMost; count += stride) {
       ready();
       more = killed_after(*bundle_, words, count);
       if (more) ++killed;
+      const std::string phase = bundle_->status("c");
+      ASSERT_TRUE(!fs::exists(bundle_->container_dir("c")) || !phase.empty())
+          << words[0] << " killed at stop " << count;
       ASSERT_EQ(delete_by_force(*bundle_), 0) << words[0] << " killed at stop " << count;
       ASSERT_FALSE(fs::exists(bundle_->container_dir("c"))) << words[0] << " at " << count;
       ASSERT_TRUE(cgroup_goes()) << words[0] << " killed at stop " << count;
@@ -149,6 +151,61 @@ TEST_P(OciKill, Delete) {
   });
 }
 
+/// What answers as criu does, without a container's memory: a dump ends what it dumps, a restore
+/// starts something in the cgroups it was put into. `first` has the pid to end.
+std::string made_up_criu(const Bundle& bundle, const std::string& first) {
+  const std::string path =
+      bundle.dir().write("criu", "#!/usr/bin/busybox sh\nfirst=" + first + R"sh(
+exec 3<&$2 4>&$2
+get() { dd bs=65536 count=1 <&3 2>/dev/null | od -An -tx1 | tr -d ' \n'; }
+byte() { printf '\\%03o' "$1"; }
+case "$(get)" in
+0801*)
+  kill -9 "$(cat "$first")"
+  printf '\010\001\020\001' >&4 ;;
+0802*)
+  sleep 1000 3<&- 4>&- >/dev/null 2>&1 &
+  pid=$(byte $(($! & 127 | 128)))$(byte $(($! >> 7 & 127 | 128)))$(byte $(($! >> 14)))
+  printf "\010\006\052\026\012\020setup-namespaces\020$pid" >&4
+  get >/dev/null
+  printf "\010\002\020\001\042\004\010$pid" >&4 ;;
+esac
+)sh");
+  fs::permissions(path, fs::perms(0755));
+  return path;
+}
+
+TEST_F(OciKill, Checkpoint) {
+  const std::string first = bundle_->dir() / "first";
+  const std::string criu = made_up_criu(*bundle_, first);
+  const std::vector<std::string> words = {
+      "checkpoint", "--criu", criu, "--image-path", bundle_->dir() / "images", "c"};
+  const auto ready = [&] {
+    ASSERT_TRUE(bundle_->create("c", {"--pid-file", first}).ok());
+    ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  };
+  ready();
+  const auto whole = bundle_->oci(words);
+  ASSERT_TRUE(whole.ok()) << whole;
+  ASSERT_EQ(bundle_->status("c"), "");
+  at_every_stop(words, ready, 23);
+}
+
+TEST_F(OciKill, Restore) {
+  const std::vector<std::string> words = {"restore",
+                                          "--criu",
+                                          made_up_criu(*bundle_, "/dev/null"),
+                                          "--image-path",
+                                          bundle_->dir().make_dir("images"),
+                                          "--detach",
+                                          "c"};
+  const auto whole = bundle_->oci(words);
+  ASSERT_TRUE(whole.ok()) << whole;
+  ASSERT_EQ(bundle_->status("c"), "running");
+  ASSERT_EQ(delete_by_force(*bundle_), 0);
+  at_every_stop(words, [] {}, 23);
+}
+
 // The kernel keeps the first process of a pid namespace until all of it are reaped; who exec put there
 // has its parent outside, which here looks after it when all is over.
 TEST_F(OciKill, DeadProcessThatNobodyReaps) {
@@ -166,6 +223,24 @@ TEST_F(OciKill, DeadProcessThatNobodyReaps) {
   EXPECT_EQ(bundle_->status("c"), "");
   for (const Json& cgroup : state["cgroups"]) EXPECT_FALSE(fs::exists(cgroup)) << cgroup;
   (void)reap_orphans();
+}
+
+// Somebody else's freezer of v1 holds it: kill -9 alone would not end it.
+TEST_F(OciKill, FrozenInAnotherCgroup) {
+  const std::string frozen = "/sys/fs/cgroup/freezer/isle-test-" + std::to_string(::getpid());
+  if (!fs::exists("/sys/fs/cgroup/freezer/cgroup.procs")) GTEST_SKIP() << "no freezer of cgroup v1";
+  ASSERT_TRUE(fs::create_directory(frozen));
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const Json state = Json::parse(bundle_->oci({"state", "c"}).out);
+  write_file(frozen + "/cgroup.procs", std::to_string(state["pid"].get<int>()));
+  write_file(frozen + "/freezer.state", "FROZEN");
+  const auto deleted = bundle_->oci({"delete", "--force", "c"});
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_EQ(bundle_->status("c"), "");
+  write_file(frozen + "/freezer.state", "THAWED");
+  (void)reap_orphans();
+  EXPECT_TRUE(fs::remove(frozen));
 }
 
 // One after another, whatever the order: one of them makes it, the other is told.
