@@ -72,8 +72,7 @@ TEST_F(OciAnnotations, HooksWriteToFiles) {
   const std::string out = bundle_->dir() / "hooks.out";
   const std::string err = bundle_->dir() / "hooks.err";
   bundle_->config["annotations"] = {{"run.oci.hooks.stdout", out}, {"run.oci.hooks.stderr", err}};
-  for (const char* kind :
-       {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"})
+  for (const char* kind : {"prestart", "createRuntime", "poststart", "poststop"})
     bundle_->config["hooks"][kind] = {
         {{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo $0; echo no $0 >&2", kind}}}};
   bundle_->set_command({"sh", "-c", "echo command; echo its error >&2"});
@@ -116,7 +115,7 @@ TEST_F(OciAnnotations, FilterAsAProgram) {
   // mkdir fails with ENOSPC; the command is of this machine's own architecture.
   const sock_filter program[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
                                  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kMkdir, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSPC),
                                  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   // In place of the profile, which would refuse it with another errno.
   bundle_->config["linux"]["seccomp"] = {

@@ -188,7 +188,7 @@ TEST_F(OciKill, Checkpoint) {
   const auto whole = bundle_->oci(words);
   ASSERT_TRUE(whole.ok()) << whole;
   ASSERT_EQ(bundle_->status("c"), "");
-  at_every_stop(words, ready, 23);
+  at_every_stop(words, ready, 11);
 }
 
 TEST_F(OciKill, Restore) {
@@ -203,7 +203,7 @@ TEST_F(OciKill, Restore) {
   ASSERT_TRUE(whole.ok()) << whole;
   ASSERT_EQ(bundle_->status("c"), "running");
   ASSERT_EQ(delete_by_force(*bundle_), 0);
-  at_every_stop(words, [] {}, 23);
+  at_every_stop(words, [] {}, 11);
 }
 
 // The kernel keeps the first process of a pid namespace until all of it are reaped; who exec put there
