@@ -245,6 +245,11 @@ bool is_directory(const char* path) noexcept {
          (stat.stx_mode & sys::kModeTypeMask) == sys::kModeDirectory;
 }
 
+/// One that is looked for goes by the next directory; one that has a path is nowhere else.
+bool is_elsewhere(long error, const Step& step) noexcept {
+  return error == -ENOENT || (error == -ENOTDIR && plan::high(step.arg[0]) > 1);
+}
+
 /// -ENOENT, or -EACCES where one is there that may not be executed.
 long expect_command(Context& context, const Step& step) noexcept {
   long result = -ENOENT;
@@ -253,7 +258,7 @@ long expect_command(Context& context, const Step& step) noexcept {
     int error = sys::faccessat2(sys::kAtFdcwd, candidate, sys::Access::x_ok, sys::AtFlags::eaccess);
     if (error == 0 && is_directory(candidate)) error = -EACCES;
     if (error == 0) return 0;
-    if (error != -ENOENT && error != -ENOTDIR) {
+    if (!is_elsewhere(error, step)) {
       result = error;
       if (context.failure.detail == 0) context.failure.detail = i + 1;
     }
@@ -291,7 +296,7 @@ long execute(Context& context, const Step& step) noexcept {
     if (exists && context.failure.detail == 0) context.failure.detail = i + 1;
     if (error == -EACCES || (exists && error == -ENOENT)) {
       if (result == -ENOENT) result = error;
-    } else if (error != -ENOENT && error != -ENOTDIR) {
+    } else if (!is_elsewhere(error, step)) {
       return error;
     }
     while (*candidate++ != '\0') {

@@ -48,12 +48,25 @@ int make_input(const char* before, int pid, const char* after) noexcept {
 }
 
 [[noreturn]] void be_hook(const Context& c, const char* path, const char** argv, const char** envp,
-                          int input) noexcept {
+                          int input, int output) noexcept {
   sys::dup3(input, 0);
+  sys::dup3(output, 1);
+  sys::dup3(output, 2);
   sys::close_range(3, ~0U, sys::CloseRange::cloexec);
   sys::rt_sigprocmask(sys::SigMask::setmask, &c.launch->mask, nullptr);
   const int error = sys::execve(path, argv, envp);
   sys::exit_group(error == -ENOENT ? kNotFound : kCannotExecute);
+}
+
+constexpr int kSeekSet = 0;
+constexpr int kSeekEnd = 2;
+
+/// The end of what a hook said, for the failure.
+void keep_output(Message& failure, int output) noexcept {
+  const long size = sys::lseek(output, 0, kSeekEnd);
+  sys::lseek(output, size > kMostLog ? size - kMostLog : 0, kSeekSet);
+  const long got = sys::read(output, failure.log, kMostLog);
+  failure.log_size = got > 0 ? static_cast<std::uint32_t>(got) : 0;
 }
 
 }  // namespace
@@ -66,12 +79,21 @@ long run_hook(Context& c, const plan::Step& s) noexcept {
   const char** envp = c.scratch() + environment;
   const int input = make_input(c.text(s.arg[4]), sys::getpid(), c.text(s.arg[5]));
   if (input < 0) return input;
+  // Not the container's own: engines keep what those say.
+  const int output = sys::memfd_create("hook", sys::MemfdFlags::cloexec);
+  if (output < 0) {
+    sys::close(input);
+    return output;
+  }
 
   int pidfd = -1;
   const int pid = sys::clone_with_pidfd(kSigchld, &pidfd);  // a filter may be there already
-  if (pid == 0) be_hook(c, path, argv, envp, input);
+  if (pid == 0) be_hook(c, path, argv, envp, input, output);
   sys::close(input);
-  if (pid < 0) return pid;
+  if (pid < 0) {
+    sys::close(output);
+    return pid;
+  }
 
   sys::timespec limit;
   limit.tv_sec = static_cast<std::int64_t>(s.arg[6]);
@@ -85,6 +107,8 @@ long run_hook(Context& c, const plan::Step& s) noexcept {
   int status = 0;
   int waited = -EINTR;
   while (waited == -EINTR) waited = sys::wait4(pid, &status, sys::WaitFlags::all);
+  if (status != 0) keep_output(c.failure, output);
+  sys::close(output);
   if (ended == 0) return -ETIMEDOUT;
   if (waited < 0) return waited;
   if (status == 0) return 0;

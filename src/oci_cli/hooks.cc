@@ -23,13 +23,32 @@ std::string text_of(const oci::Json& json) {
   return json.dump(-1, ' ', false, oci::Json::error_handler_t::replace);
 }
 
+Result<Fd> memory_file(const char* name) {
+  Fd file(::memfd_create(name, MFD_CLOEXEC));
+  if (file && file.get() <= STDERR_FILENO)
+    file = Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!file) return fail(errno, "make a memory file for a hook");
+  return file;
+}
+
 /// A memory file: a hook that does not read it stops nobody.
 Result<Fd> input_of(const std::string& text) {
-  Fd file(::memfd_create("state", MFD_CLOEXEC));
-  if (!file || !cli::write_all(file.get(), text) || ::lseek(file.get(), 0, SEEK_SET) < 0)
+  auto file = memory_file("state");
+  if (file && (!cli::write_all(file->get(), text) || ::lseek(file->get(), 0, SEEK_SET) < 0))
     return fail(errno, "write the state for a hook");
-  if (file.get() > STDERR_FILENO) return file;
-  return Fd(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  return file;
+}
+
+/// The end of what a hook said: "" or "it said: ...".
+std::string last_words(const Fd& output) {
+  constexpr off_t kMost = 512;
+  const off_t size = std::max<off_t>(::lseek(output.get(), 0, SEEK_END), 0);
+  std::string text(static_cast<size_t>(std::min(size, kMost)), '\0');
+  const ssize_t got =
+      ::pread(output.get(), text.data(), text.size(), size - static_cast<off_t>(text.size()));
+  text.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.empty() ? text : "it said: " + text;
 }
 
 /// As it would be run from a shell in the bundle, but for the environment, which is its own.
@@ -58,7 +77,7 @@ bool ends_within(const Process& process, uint32_t limit_s) {
   }
 }
 
-/// Where hooks write, opened to be added to; where nothing is named, -1, and it goes where ours does.
+/// Where hooks write, opened to be added to; where nothing is named, -1.
 struct Output {
   Fd out, err;
 };
@@ -81,9 +100,12 @@ Status run_hook(const Hook& hook, const oci::State& state, oci::Phase phase) {
   if (!input) return std::unexpected(input.error());
   const auto output = open_output(state.annotations);
   if (!output) return std::unexpected(output.error());
+  // Our own standard output and error are the container's, or the engine's.
+  const auto words = memory_file("output");
+  if (!words) return std::unexpected(words.error());
   LaunchOptions options{.signal_mask = kNoSignals};
-  options.stdio = {input->get(), output->out ? output->out.get() : STDOUT_FILENO,
-                   output->err ? output->err.get() : STDERR_FILENO};
+  options.stdio = {input->get(), output->out ? output->out.get() : words->get(),
+                   output->err ? output->err.get() : words->get()};
   auto process = spawn(spec_of(hook, state.bundle), options);
   if (!process) return std::unexpected(process.error());
   if (!ends_within(*process, hook.timeout_s)) {
@@ -93,8 +115,10 @@ Status run_hook(const Hook& hook, const oci::State& state, oci::Phase phase) {
   }
   const auto status = process->wait();
   if (!status) return std::unexpected(status.error());
-  if (status->signal != 0) return fail(0, fmt::format("killed by signal {}", status->signal));
-  if (status->code != 0) return fail(0, fmt::format("exit status {}", status->code));
+  if (status->signal != 0)
+    return fail(0, fmt::format("killed by signal {}", status->signal), last_words(*words));
+  if (status->code != 0)
+    return fail(0, fmt::format("exit status {}", status->code), last_words(*words));
   return {};
 }
 

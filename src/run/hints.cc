@@ -159,7 +159,7 @@ bool caller_has(int capability) {
 
 // "e overlay: No changes allowed in this mount\n": a letter for the severity, then the words.
 std::string kernel_log(const FailedStep& failed) {
-  if (failed.op() == Op::map_program) return {};
+  if (failed.op() == Op::map_program || failed.op() == Op::hook) return {};
   std::string words;
   for (std::string_view rest = failed.log(); !rest.empty();) {
     std::string_view line = sys::next_part(rest, '\n');

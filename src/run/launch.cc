@@ -392,7 +392,7 @@ int failure_status(const Plan& plan, const Error& error) {
   if (error.step < 0) return kFailed;
   const std::string_view op = plan.step_op(static_cast<size_t>(error.step));
   if (op != "execve" && op != "expect_command") return kFailed;
-  return error.code == ENOENT || error.code == ENOTDIR ? kNotFound : kCannotExecute;
+  return error.code == ENOENT ? kNotFound : kCannotExecute;
 }
 
 }  // namespace isle

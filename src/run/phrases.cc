@@ -94,11 +94,15 @@ std::string about_write(const std::string& path, const std::string& value) {
   return fmt::format(R"(write "{}" to "{}")", shown, path);
 }
 
+/// What a program wrote before it failed.
+std::string last_words(const FailedStep& failed) {
+  const std::string said = one_line(std::string(failed.log()));
+  return said.empty() ? said : "; it said: " + said;
+}
+
 std::string map_by_program(const FailedStep& failed) {
-  std::string said(failed.log());
-  said = one_line(std::move(said));
   return fmt::format("map ids with \"{}\" ({}){}", failed.text(0), fmt::join(failed.list(1), " "),
-                     said.empty() ? "" : fmt::format("; it said: {}", said));
+                     last_words(failed));
 }
 
 std::string hook(const FailedStep& failed) {
@@ -110,7 +114,7 @@ std::string hook(const FailedStep& failed) {
     how = fmt::format(": it was killed by signal {}", status & 0x7f);
   else if (status != 0)
     how = fmt::format(": it ended with exit status {}", status >> 8);
-  return fmt::format("run the hook \"{}\"{}", failed.text(0), how);
+  return fmt::format("run the hook \"{}\"{}{}", failed.text(0), how, last_words(failed));
 }
 
 std::string command(const FailedStep& failed) {

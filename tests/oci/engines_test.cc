@@ -1,4 +1,6 @@
 // What engines count on beside the runtime-spec: how they start a runtime, and what they ask of it in passing.
+#include <sys/stat.h>
+
 #include "oci/bundle.h"
 
 namespace isle::test {
@@ -75,10 +77,15 @@ TEST_F(OciForEngines, GroupsOfTheEngineAreKept) {
 // An engine tells its user what create says; of start it knows only that it failed.
 TEST_F(OciForEngines, WhatCannotBeExecutedIsToldByCreate) {
   write_file(bundle_->rootfs("/etc/text"), "text");
-  for (const char* command : {"/etc", "/etc/text", "/bin/.."}) {
+  const std::pair<const char*, const char*> commands[] = {{"/etc", "permission denied"},
+                                                          {"/etc/text", "permission denied"},
+                                                          {"/bin/..", "permission denied"},
+                                                          {"/etc/text/x", "Not a directory"},
+                                                          {"/nosuch", "no such file"}};
+  for (const auto& [command, why] : commands) {
     bundle_->set_command({command});
     EXPECT_FALSE(bundle_->create("c").ok()) << command;
-    EXPECT_NE(bundle_->output().find("permission denied"), std::string::npos) << bundle_->output();
+    EXPECT_NE(bundle_->output().find(why), std::string::npos) << bundle_->output();
     EXPECT_EQ(bundle_->status("c"), "");
   }
 }
@@ -93,6 +100,32 @@ TEST_F(OciForEngines, FileOntoADirectory) {
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_NE(result.err.find("onto a directory"), std::string::npos) << result;
   EXPECT_NE(result.err.find("Not a directory"), std::string::npos) << result;
+}
+
+// An engine keeps what a container says; a hook's words are for whoever asks why it failed.
+TEST_F(OciForEngines, HooksDoNotSpeakForTheContainer) {
+  bundle_->set_command({"sh", "-c", "echo container"});
+  write_file(bundle_->rootfs("/hook"), "#!/bin/sh\necho a hook; echo a hook >&2\n");
+  ASSERT_EQ(::chmod(bundle_->rootfs("/hook").c_str(), 0755), 0);
+  const Json talks =
+      Json::array({{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo a hook; echo a hook >&2"}}}});
+  for (const char* kind : {"prestart", "createRuntime", "createContainer", "poststart", "poststop"})
+    bundle_->config["hooks"][kind] = talks;
+  bundle_->config["hooks"]["startContainer"] = Json::array({{{"path", "/hook"}}});
+  bundle_->save();
+  const auto quiet = bundle_->oci({"run", "c"});
+  EXPECT_EQ(quiet.out, "container\n") << quiet;
+  EXPECT_EQ(quiet.err, "");
+  for (const char* kind : {"prestart", "createContainer"}) {
+    bundle_->config["hooks"] = {
+        {kind, Json::array({{{"path", "/bin/sh"},
+                             {"args", {"sh", "-c", "echo this is why >&2; exit 3"}}}})}};
+    bundle_->save();
+    const auto failed = bundle_->oci({"run", "c"});
+    EXPECT_FALSE(failed.ok()) << failed;
+    EXPECT_NE(failed.err.find("it said: this is why"), std::string::npos) << failed;
+    EXPECT_NE(failed.err.find("exit status 3"), std::string::npos) << failed;
+  }
 }
 
 // podman update of a container without cgroups, with nothing to change.

@@ -38,8 +38,9 @@ TEST_F(OciHooks, OrderAndState) {
                               {"poststart", says("poststart")},
                               {"poststop", says("poststop")}};
   bundle_->config["hooks"]["startContainer"] = Json::array(
-      {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo startContainer; cat; echo"}}}});
-  bundle_->set_command({"sh", "-c", "echo command"});
+      {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "(echo startContainer; cat; echo) >>/order"}}}});
+  bundle_->config["root"]["readonly"] = false;
+  bundle_->set_command({"sh", "-c", "echo command >>/order"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
   EXPECT_EQ(logged(),
             "prestart \"status\":\"created\"\ncreateRuntime \"status\":\"creating\"\n"
@@ -51,7 +52,7 @@ TEST_F(OciHooks, OrderAndState) {
             std::string::npos)
       << logged();
   // In the container, by its own pid, before its command.
-  const std::string output = bundle_->output();
+  const std::string output = read_file(bundle_->rootfs("/order"));
   EXPECT_EQ(output.find("startContainer\n{\"pid\":1,"), 0U) << output;
   EXPECT_NE(output.find("\"status\":\"created\""), std::string::npos) << output;
   EXPECT_NE(output.find("\ncommand\n"), std::string::npos) << output;
@@ -77,18 +78,26 @@ TEST_F(OciHooks, WhatItIsTold) {
 // 2025-23266: what the container's environment holds is not for programs of the host.
 TEST_F(OciHooks, EnvironmentIsExactOrTheCallers) {
   bundle_->config["process"]["env"].push_back("LD_PRELOAD=/evil.so");
-  bundle_->config["hooks"]["createRuntime"] =
-      Json::array({{{"path", "/bin/sh"}, {"args", {"sh", "-c", "echo $FROM_CALLER $LD_PRELOAD"}}}});
-  bundle_->config["hooks"]["createContainer"] = bundle_->config["hooks"]["createRuntime"];
-  bundle_->config["hooks"]["startContainer"] = bundle_->config["hooks"]["createRuntime"];
-  bundle_->config["hooks"]["poststop"] =
-      Json::array({{{"path", "/usr/bin/env"}, {"env", Json::array()}}});
-  bundle_->config["hooks"]["poststart"] =
-      Json::array({{{"path", "/usr/bin/env"}, {"args", {"env"}}, {"env", {"ONE=1", "TWO=2"}}}});
+  const auto runs = [](const std::string& script) {
+    return Json{{"path", "/bin/sh"}, {"args", {"sh", "-c", script}}};
+  };
+  const auto with = [&](Json env) {
+    Json hook = runs("tr '\\0' '\\n' </proc/$$/environ >>" + log_);
+    hook["env"] = std::move(env);
+    return Json::array({std::move(hook)});
+  };
+  Json& hooks = bundle_->config["hooks"];
+  for (const char* kind : {"createRuntime", "createContainer"})
+    hooks[kind] = Json::array({runs("echo $FROM_CALLER $LD_PRELOAD >>" + log_)});
+  hooks["startContainer"] = Json::array({runs("echo $FROM_CALLER $LD_PRELOAD >>/inside")});
+  hooks["poststart"] = with({"ONE=1", "TWO=2"});
+  hooks["poststop"] = with(Json::array());
+  bundle_->config["root"]["readonly"] = false;
   bundle_->set_command({"true"});
   const auto result = bundle_->oci({"run", "c"}, {.set_env = {{"FROM_CALLER", "mine"}}});
   EXPECT_TRUE(result.ok()) << result;
-  EXPECT_EQ(result.out, "mine\nmine\n\nONE=1\nTWO=2\n") << result;
+  EXPECT_EQ(logged(), "mine\nmine\nONE=1\nTWO=2\n");
+  EXPECT_EQ(read_file(bundle_->rootfs("/inside")), "\n");
 }
 
 TEST_F(OciHooks, InTheRightNamespaces) {
