@@ -221,6 +221,9 @@ void read_process_node(const Node& process, Spec& spec) {
   if (const auto args = process.require("args")) {
     wish.args = {.value = args->texts(), .from = spec.add_origin(args->where())};
     if (wish.args.value.empty()) args->expected("an array with the command in it");
+    // In the words that engines know for what is not found.
+    if (!wish.args.value.empty() && wish.args.value.front().empty())
+      args->refuse("exec: \"\": executable file not found in $PATH");
   }
   const auto env = process.get("env");
   wish.env = {.value = env ? env->texts() : std::vector<std::string>{},

@@ -144,9 +144,13 @@ void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   const FileFact fact =
       host_.file(bind.source_fd >= 0 ? fmt::format("fd:{}", bind.source_fd) : bind.source);
   const bool is_peer = bind.propagation == Propagation::shared;
-  // As the caller's own id, which is the owner's more often than not, init gets there itself.
-  const bool is_far = new_user() && to_host(ids_.uid_map, set_up_uid()) != host_.uid &&
-                      bind.source_fd < 0 && !bind.copy_link && spec_.root &&
+  // As the caller's own id, which is the owner's more often than not, init gets there itself; in a
+  // user namespace that is joined it is another's.
+  const NamespaceWish* userns = spec_.find(NamespaceType::user);
+  const bool is_joined = userns != nullptr && userns->joins() && !spec_.process.user.as_is;
+  const bool is_other =
+      is_joined || (new_user() && to_host(ids_.uid_map, set_up_uid()) != host_.uid);
+  const bool is_far = is_other && bind.source_fd < 0 && !bind.copy_link && spec_.root &&
                       !spec_.process.in_place.value;
   if ((!is_peer && !is_far) || !caller_is_privileged() || fact.kind == FileKind::missing ||
       fact.kind == FileKind::no_access)

@@ -77,11 +77,10 @@ TEST_F(OciForEngines, GroupsOfTheEngineAreKept) {
 // An engine tells its user what create says; of start it knows only that it failed.
 TEST_F(OciForEngines, WhatCannotBeExecutedIsToldByCreate) {
   write_file(bundle_->rootfs("/etc/text"), "text");
-  const std::pair<const char*, const char*> commands[] = {{"/etc", "permission denied"},
-                                                          {"/etc/text", "permission denied"},
-                                                          {"/bin/..", "permission denied"},
-                                                          {"/etc/text/x", "Not a directory"},
-                                                          {"/nosuch", "no such file"}};
+  const std::pair<const char*, const char*> commands[] = {
+      {"/etc", "permission denied"},    {"/etc/text", "permission denied"},
+      {"/bin/..", "permission denied"}, {"/etc/text/x", "Not a directory"},
+      {"/nosuch", "no such file"},      {"", "file not found in $PATH"}};
   for (const auto& [command, why] : commands) {
     bundle_->set_command({command});
     EXPECT_FALSE(bundle_->create("c").ok()) << command;
@@ -126,6 +125,35 @@ TEST_F(OciForEngines, HooksDoNotSpeakForTheContainer) {
     EXPECT_NE(failed.err.find("it said: this is why"), std::string::npos) << failed;
     EXPECT_NE(failed.err.find("exit status 3"), std::string::npos) << failed;
   }
+}
+
+// A container of a pod with a user namespace: the engine's files are root's alone.
+TEST_F(OciForEngines, BindsFromAClosedDirectoryInAJoinedUserNamespace) {
+  const std::string closed = bundle_->dir() / "closed";
+  ASSERT_EQ(::mkdir(closed.c_str(), 0700), 0);
+  write_file(closed + "/resolv.conf", "nameserver\n");
+  write_file(bundle_->rootfs("/etc/resolv.conf"), "");
+  ASSERT_EQ(::chmod((closed + "/resolv.conf").c_str(), 0644), 0);
+  for (const std::string& way : {bundle_->dir() / "", bundle_->dir() / "bundle"})
+    ASSERT_EQ(::chmod(way.c_str(), 0755), 0);
+  bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
+  for (const char* map : {"uidMappings", "gidMappings"})
+    bundle_->config["linux"][map] =
+        Json::array({{{"containerID", 0}, {"hostID", 100000}, {"size", 1000}}});
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->oci({"run", "--detach", "first"}).ok());
+  const std::string pid =
+      std::to_string(Json::parse(bundle_->oci({"state", "first"}).out)["pid"].get<int>());
+  bundle_->config["linux"].erase("uidMappings");
+  bundle_->config["linux"].erase("gidMappings");
+  bundle_->config["linux"]["namespaces"].back()["path"] = "/proc/" + pid + "/ns/user";
+  bundle_->config["mounts"].push_back({{"destination", "/etc/resolv.conf"},
+                                       {"type", "bind"},
+                                       {"source", closed + "/resolv.conf"},
+                                       {"options", {"bind", "rprivate"}}});
+  bundle_->set_command({"cat", "/etc/resolv.conf"});
+  const auto second = bundle_->oci({"run", "second"});
+  EXPECT_EQ(second.out, "nameserver\n") << second;
 }
 
 // podman update of a container without cgroups, with nothing to change.
