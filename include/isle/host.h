@@ -73,6 +73,8 @@ struct CgroupFacts {
   /// a new one has neither, and takes no process so.
   std::string v1_cpus = {};
   std::string v1_mems = {};
+  /// ... and those directories below it, on the way to Resources::path, that are there without any.
+  std::vector<std::string> v1_without_cpus = {};
   /// The cgroup2 mount point, and the caller's own directory below it; empty where there is none.
   std::string v2_mount = {};
   std::string v2_own = {};

@@ -92,6 +92,8 @@ struct Bind {
   IdMap uid_mappings = {};
   IdMap gid_mappings = {};
   bool idmap_recursive = false;
+  /// In place of maps: those of the user namespace that is joined.
+  bool idmap_as_joined = false;
   /// A source whose last name is a symbolic link: that link itself is bound ...
   bool no_follow = false;
   /// ... or one like it is made at the destination, and nothing is mounted.
@@ -306,6 +308,8 @@ struct ProcessWish {
   Wish<std::string> session_keyring = {};
   /// A controlling terminal of its own, its other end in Process::console().
   Asked<bool> terminal = {};
+  /// It writes "\n" as it is, not as "\r\n" (without ONLCR): for what is read by a program.
+  bool plain_newlines = false;
   /// Its size before the command starts; without a wish 0 by 0.
   Wish<ConsoleSize> console_size = {};
   /// Where in the new root it is bound besides ("/dev/console"); a file made where it is missing.

@@ -128,6 +128,7 @@ class Bind:
     uid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()
     gid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()
     idmap_recursive: bool = False
+    idmap_as_joined: bool = False
     detached: bool = False
     no_follow: bool = False
     copy_link: bool = False
@@ -359,6 +360,7 @@ class ProcessWish:
     terminal: Optional[bool] = None
     console_size: Optional[ConsoleSize] = None
     console_path: Optional[StrPath] = None
+    plain_newlines: bool = False
     new_session: Optional[bool] = None
     default_signals: Optional[bool] = None
     die_with_parent: Optional[bool] = None

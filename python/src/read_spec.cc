@@ -163,6 +163,7 @@ void fields(const Fields& f, Bind& x) {
   f("attributes", x.attributes)("propagation", x.propagation);
   f("propagation_recursive", x.propagation_recursive)("uid_mappings", x.uid_mappings);
   f("gid_mappings", x.gid_mappings)("idmap_recursive", x.idmap_recursive);
+  f("idmap_as_joined", x.idmap_as_joined);
   f("no_follow", x.no_follow)("copy_link", x.copy_link);
 }
 void fields(const Fields& f, FileSystem& x) {
@@ -237,6 +238,7 @@ void fields(const Fields& f, ProcessWish& x) {
   f("apparmor_profile", x.apparmor_profile)("selinux_label", x.selinux_label);
   f("seccomp", x.seccomp)("session_keyring", x.session_keyring)("terminal", x.terminal);
   f("console_size", x.console_size)("console_path", x.console_path);
+  f("plain_newlines", x.plain_newlines);
   f("new_session", x.new_session)("default_signals", x.default_signals)("die_with_parent",
                                                                         x.die_with_parent);
   f("death_signal", x.death_signal)("init", x.init)("pass_fds", x.pass_fds);

@@ -20,6 +20,7 @@ struct Context {
       false;  ///< (runtime) init is executing or was created; (undo) the runtime said so.
   int registers[plan::kRegisters];
   std::uint32_t umask = kNoUmask;  ///< What the first umask step found.
+  bool is_in_directory = false;    ///< A first try of chdir has succeeded.
   bool has_starter = false;  ///< (init) the channel leads to who started it, not to the runtime.
   Message failure;           ///< Filled where a step fails; kept when another's failure came first.
   /// What the last write_file step wrote to: the next one's may be the same, as lists of devices

@@ -63,6 +63,16 @@ long do_path(Context& c, const Step& s) noexcept {
       return sys::close_range(static_cast<std::uint32_t>(s.arg[0]),
                               static_cast<std::uint32_t>(s.arg[1]),
                               static_cast<sys::CloseRange>(s.arg[2]));
+    case Op::keep_only:
+      for (int i = 0; i < plan::kRegisters; ++i) {
+        const auto number = static_cast<std::uint64_t>(i);
+        bool kept = false;
+        for (int n = 0; n < plan::kKept; ++n) kept = kept || s.arg[n] == number;
+        if (kept || c.registers[i] < 0) continue;
+        sys::close(c.registers[i]);
+        c.registers[i] = -1;
+      }
+      return 0;
     case Op::expect_fs: {
       sys::statfs_t stat;
       const int result = sys::fstatfs(c.in(s.arg[0]), &stat);
@@ -111,6 +121,14 @@ long mount_setattr(Context& c, const Step& s) noexcept {
 /// fsconfig and fsmount tell more in their log than in errno.
 long with_log(Context& c, const Step& s, long result) noexcept {
   if (result < 0) read_fs_log(c, c.in(s.arg[0]));
+  return result;
+}
+
+long change_directory(Context& c, const Step& s) noexcept {
+  enum : std::uint64_t { first_try = 1, another = 2 };
+  if (s.arg[2] == another && c.is_in_directory) return 0;
+  const int result = path::change_directory(c.text(s.arg[0]), static_cast<sys::Resolve>(s.arg[1]));
+  if (s.arg[2] == first_try) c.is_in_directory = result == 0;
   return result;
 }
 
@@ -181,7 +199,7 @@ long do_mount(Context& c, const Step& s) noexcept {
     case Op::chroot:
       return sys::chroot(c.text(s.arg[0]));
     case Op::chdir:
-      return path::change_directory(c.text(s.arg[0]), static_cast<sys::Resolve>(s.arg[1]));
+      return change_directory(c, s);
     case Op::fchdir:
       return sys::fchdir(in);
     case Op::make_userns:
@@ -319,6 +337,21 @@ long for_capabilities(std::uint64_t set, bool wanted, sys::Prctl option, long co
   return 0;
 }
 
+/// struct termios, the kernel's.
+struct TerminalModes {
+  std::uint32_t input = 0;
+  std::uint32_t output = 0;
+  std::uint32_t rest[7] = {};
+};
+
+void clear_onlcr(int terminal) noexcept {
+  constexpr std::uint32_t kOnlcr = 4;
+  TerminalModes modes;
+  if (sys::ioctl(terminal, sys::Ioctl::tcgets, &modes) < 0) return;
+  modes.output &= ~kOnlcr;
+  sys::ioctl(terminal, sys::Ioctl::tcsets, &modes);
+}
+
 /// struct winsize.
 struct WindowSize {
   std::uint16_t rows = 0;
@@ -343,6 +376,7 @@ long open_console(Context& c, const Step& s) noexcept {
   c.out(s.arg[4], master);
   const WindowSize size{static_cast<std::uint16_t>(s.arg[2]), static_cast<std::uint16_t>(s.arg[3])};
   if (size.rows != 0 || size.columns != 0) sys::ioctl(result, sys::Ioctl::tiocswinsz, &size);
+  if (s.arg[6] != 0) clear_onlcr(result);
   return c.out(s.arg[5], result);
 }
 

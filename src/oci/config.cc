@@ -120,11 +120,12 @@ Result<ExecProcess> read_process(std::string_view text) {
   return result;
 }
 
-Result<std::optional<Filter>> read_filter(std::string_view text, Spec& spec) {
+Result<std::optional<Filter>> read_for_exec(std::string_view text, Spec& spec) {
   const Result<Json> json = parse_json(text, "config.json");
   if (!json) return std::unexpected(json.error());
   Complaints complaints{.document = "config.json"};
   const Node config(*json, "", complaints);
+  if (const auto linux_node = config.get("linux")) read_personality(*linux_node, spec);
   auto filter = read_seccomp(config, spec);
   if (!complaints.errors.empty()) return complain(std::move(complaints.errors));
   return filter;

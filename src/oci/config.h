@@ -94,8 +94,9 @@ struct ExecProcess {
 /// What a container's annotations ask for every process of it: run.oci.keep_original_groups.
 void obey_annotations(const Json& annotations, ProcessWish& process);
 
-/// linux.seccomp of config.json for another process, whose wishes are in `spec`. Errors: as above.
-[[nodiscard]] Result<std::optional<Filter>> read_filter(std::string_view config, Spec& spec);
+/// What "linux" of config.json says of another process, whose wishes are in `spec`: fills its
+/// personality, and gives its filter. Errors: as above.
+[[nodiscard]] Result<std::optional<Filter>> read_for_exec(std::string_view config, Spec& spec);
 
 /// "hooks" of config.json; `environment` as in Circumstances. Errors: as above.
 [[nodiscard]] Result<Hooks> read_hooks(std::string_view config,
@@ -110,7 +111,8 @@ struct Update {
 [[nodiscard]] Result<Update> read_update(std::string_view text);
 
 /// What `isle-oci spec` writes: a shell in the image at "rootfs".
-[[nodiscard]] std::string default_config(bool rootless, uint32_t uid, uint32_t gid);
+[[nodiscard]] std::string default_config(bool rootless, bool cgroup_namespace, uint32_t uid,
+                                         uint32_t gid);
 
 // ---- the parts, a file each ---------------------------------------------------------------------
 
@@ -125,6 +127,7 @@ void read_devices(const Node& config, Spec& spec);
 /// `spec` gets their origins; none: nobody asks for them.
 Hooks read_hooks(const Node& config, std::span<const std::string> environment, Spec* spec);
 void read_linux(const Node& config, Spec& spec);
+void read_personality(const Node& linux_node, Spec& spec);
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec);
 std::optional<Rdt> read_rdt(const Node& linux_node, const std::string& id, Spec& spec);
 std::optional<Filter> read_seccomp(const Node& config, Spec& spec);

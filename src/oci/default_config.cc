@@ -56,10 +56,10 @@ Json process() {
 
 }  // namespace
 
-std::string default_config(bool rootless, uint32_t uid, uint32_t gid) {
+std::string default_config(bool rootless, bool cgroup_namespace, uint32_t uid, uint32_t gid) {
   Json namespaces = Json::array();
-  for (const char* type : {"pid", "ipc", "uts", "mount", "cgroup"})
-    namespaces.push_back({{"type", type}});
+  for (const char* type : {"pid", "ipc", "uts", "mount"}) namespaces.push_back({{"type", type}});
+  if (cgroup_namespace) namespaces.push_back({{"type", "cgroup"}});
   if (rootless)
     namespaces.push_back({{"type", "user"}});
   else

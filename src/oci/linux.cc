@@ -130,6 +130,8 @@ bool is_device_name(std::string_view name) {
                               [](unsigned char c) { return c <= ' ' || c == '/' || c == ':'; });
 }
 
+}  // namespace
+
 void read_personality(const Node& linux_node, Spec& spec) {
   const auto node = linux_node.get("personality");
   if (!node || !node->filled()) return;
@@ -143,8 +145,6 @@ void read_personality(const Node& linux_node, Spec& spec) {
   spec.process.personality = {.value = name == "LINUX32" ? kLinux32 : 0,
                               .from = spec.add_origin(node->where())};
 }
-
-}  // namespace
 
 std::vector<NetDevice> read_net_devices(const Node& linux_node, Spec& spec) {
   std::vector<NetDevice> devices;

@@ -145,7 +145,9 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
     // Without maps of its own: those of the container.
     if (spec.uid_mappings) bind.uid_mappings = spec.uid_mappings->value;
     if (spec.gid_mappings) bind.gid_mappings = spec.gid_mappings->value;
-    if (bind.uid_mappings.empty())
+    const NamespaceWish* userns = spec.find(NamespaceType::user);
+    bind.idmap_as_joined = bind.uid_mappings.empty() && userns != nullptr && userns->joins();
+    if (bind.uid_mappings.empty() && !bind.idmap_as_joined)
       mount.refuse("idmap: neither the mount nor the container has a map");
   }
   if (!options.data.empty())
@@ -319,28 +321,6 @@ void cover_paths(const Node& linux_node, std::string_view key, Spec& spec, const
   }
 }
 
-/// What starts empty is read-only only when all that goes below it is there: podman's /dev with --read-only.
-void make_read_only_last(Spec& spec) {
-  const MountAttributes read_only = parse_mount_option("ro")->attributes;
-  for (size_t i = 0, count = spec.mounts.size(); i < count; ++i) {
-    auto* fs = std::get_if<FileSystem>(&spec.mounts[i].what);
-    if (fs == nullptr || (fs->type != "tmpfs" && fs->type != "ramfs") ||
-        (fs->attributes.set & read_only.set) == 0)
-      continue;
-    const std::string below = without_last_slashes(spec.mounts[i].destination) + "/";
-    const auto goes_below = [&](const FsOperation& other) {
-      return other.destination.starts_with(below);
-    };
-    if (std::none_of(spec.mounts.begin() + static_cast<ptrdiff_t>(i), spec.mounts.end(),
-                     goes_below))
-      continue;
-    fs->attributes.set &= ~read_only.set;
-    spec.mounts.push_back({.destination = spec.mounts[i].destination,
-                           .what = Remount{.attributes = read_only},
-                           .from = spec.mounts[i].from});
-  }
-}
-
 }  // namespace
 
 void read_devices(const Node& config, Spec& spec) {
@@ -382,7 +362,6 @@ void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
     spec.mounts.push_back({.destination = spec.process.cwd->value,
                            .what = MakeDirectory{},
                            .from = spec.process.cwd->from});
-  make_read_only_last(spec);
   const auto linux_node = config.get("linux");
   if (!linux_node) return;
   cover_paths(*linux_node, "maskedPaths", spec, Mask{});

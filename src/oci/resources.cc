@@ -228,8 +228,13 @@ DeviceRule device_rule(const Node& rule, Spec& spec) {
   if (const auto major = rule.get("major")) result.major = major->integer(-1, kMostNumber);
   if (const auto minor = rule.get("minor")) result.minor = minor->integer(-1, kMostNumber);
   result.access = rule.text_or("access", "rwm");
-  if (result.access.find_first_not_of("rwm") != std::string::npos)
+  if (const size_t unknown = result.access.find_first_not_of("rwm");
+      unknown != std::string::npos && result.access.find_first_of("rwm") != std::string::npos) {
+    rule.warn(fmt::format(R"(access "{}": what is none of "rwm" is left out)", result.access));
+    std::erase_if(result.access, [](char c) { return c != 'r' && c != 'w' && c != 'm'; });
+  } else if (unknown != std::string::npos) {
     rule.refuse(fmt::format(R"(access "{}": expected some of "rwm")", result.access));
+  }
   return result;
 }
 
@@ -304,7 +309,7 @@ void read_resources(const Node& config, const Circumstances& with, Container& co
     container.scope = read_scope(config, with.id, container.spec);
   } else {
     container.cgroup_path =
-        path && path->filled() ? clean_path(*path, path->text()) : "/isle-oci-" + with.id;
+        path && path->filled() ? clean_path(*path, path->text()) : "/" + with.id;
     wish.path = {.value = container.cgroup_path,
                  .from = container.spec.add_origin(path ? path->where() : linux_node->where())};
   }

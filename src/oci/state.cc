@@ -73,6 +73,7 @@ void each_field(S& state, const Visit& visit) {
   visit("cgroupPath", state.cgroup_path);
   visit("systemdUnit", state.unit);
   visit("namespaces", state.namespaces);
+  visit("ownPids", state.own_pids);
   visit("rdt", state.rdt);
   visit("rdtMade", state.rdt_made);
   visit("startSocket", state.start_socket);
@@ -103,6 +104,8 @@ Result<State> parse_state(std::string_view text) {
     each_field(state, [&](const char* name, auto& value) {
       if (const auto found = json->find(name); found != json->end()) found->get_to(value);
     });
+    if (!json->contains("ownPids"))  // of before there was this field
+      state.own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
     return state;
   } catch (const Json::exception& error) {
     return fail(0, fmt::format("{}: {}", kStateFile, error.what()));

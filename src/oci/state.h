@@ -37,6 +37,8 @@ struct State {
   std::string unit;  ///< systemd's, that they belong to; empty: nobody's.
   /// Types of the namespaces that are not the host's, runtime-spec names.
   std::vector<std::string> namespaces;
+  bool own_pids =
+      false;  ///< A pid namespace was made for it: all of it ends with its first process.
   /// Groups of resctrl that its processes are put into, in this order, and those that are its own.
   std::vector<std::string> rdt;
   std::vector<std::string> rdt_made;

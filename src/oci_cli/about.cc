@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "isle/names.h"
 #include "isle/version.h"
+#include "oci_cli/container.h"
 #include "oci_cli/verbs.h"
 #include "seccomp/compile.h"
 
@@ -19,7 +20,10 @@ int spec(const Call& call) {
   const std::string path = call.line.get("bundle", ".") + "/config.json";
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file) return call.report.fail({.code = errno, .what = fmt::format("make \"{}\"", path)});
-  const std::string text = oci::default_config(call.line.has("rootless"), ::getuid(), ::getgid());
+  // Where a v1 hierarchy is, a shell in a cgroup namespace could not tell its own cgroup from others.
+  const bool is_v2 = machine_cgroups().layout == CgroupLayout::v2;
+  const std::string text =
+      oci::default_config(call.line.has("rootless"), is_v2, ::getuid(), ::getgid());
   if (cli::write_all(file.get(), text)) return 0;
   return call.report.fail({.code = errno, .what = fmt::format("write \"{}\"", path)});
 }

@@ -204,9 +204,9 @@ std::vector<pid_t> processes(const oci::State& state) {
     add_processes_below(state.cgroups.front(), pids);
   } else if (state.host_pid > 0 && start_time(state.host_pid) == state.start_time) {
     const std::string space = link_of(fmt::format("/proc/{}/ns/pid", state.host_pid));
-    const bool own = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
     for (const pid_t pid : all_processes())
-      if (pid == state.host_pid || (own && link_of(fmt::format("/proc/{}/ns/pid", pid)) == space))
+      if (pid == state.host_pid ||
+          (state.own_pids && link_of(fmt::format("/proc/{}/ns/pid", pid)) == space))
         pids.push_back(pid);
   }
   std::ranges::sort(pids);
@@ -269,12 +269,11 @@ void bring_back(const oci::State& state) {
 }  // namespace
 
 Status end(const oci::State& state, const Fd& process) {
-  const bool own_pids = std::ranges::find(state.namespaces, "pid") != state.namespaces.end();
-  if (!process && own_pids) return {};  // the others ended with it
+  if (!process && state.own_pids) return {};  // the others ended with it
   if (process) send_signal(process.get(), SIGKILL);
   if (is_frozen(state)) (void)freeze(state, false);
   bring_back(state);
-  if (!own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
+  if (!state.own_pids && !state.cgroups.empty()) signal_all(state, SIGKILL);
   if (!process) return {};
   pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
   constexpr int kTries = 1000;
@@ -285,6 +284,17 @@ Status end(const oci::State& state, const Fd& process) {
   }
   return fail(EBUSY,
               fmt::format("end container \"{}\": pid {} does not end", state.id, state.host_pid));
+}
+
+Status expect_unused_cgroups(const oci::State& state) {
+  for (const std::string& cgroup : state.cgroups)
+    if (const size_t count = members_of(cgroup).size(); count != 0)
+      return fail(EBUSY, fmt::format("container's cgroup is not empty: {} processes in \"{}\"",
+                                     count, cgroup));
+  if (is_frozen(state))
+    return fail(EBUSY,
+                fmt::format("container's cgroup unexpectedly frozen: \"{}\"", freezer(state)));
+  return {};
 }
 
 Status remove_cgroups(const oci::State& state) {

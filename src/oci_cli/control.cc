@@ -65,10 +65,18 @@ int each(const Call& call, const std::function<Status(const std::string& id)>& d
 Status kill_one(const Call& call, const std::string& id, std::string_view word, int number) {
   const auto opened = open_container(call, id);
   if (!opened) return std::unexpected(opened.error());
-  if (call.line.has("all")) {
+  // Without a pid namespace of its own the others do not end with the first one.
+  const bool ends_all =
+      number == SIGKILL && !opened->state.own_pids && !processes(opened->state).empty();
+  if (call.line.has("all") || ends_all) {
     signal_all(opened->state, number);
     return {};
   }
+  // Until its start it is isle-exec, which handles no signal; and the kernel keeps from the first
+  // process of a pid namespace what that does not handle (pid_namespaces(7)).
+  const bool asks_to_end =
+      number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
+  if (asks_to_end && opened->process && phase_of(*opened) == Phase::created) number = SIGKILL;
   if (!opened->process)
     return fail(0, fmt::format("cannot kill container \"{}\": container not running", id));
   if (::syscall(SYS_pidfd_send_signal, opened->process.get(), number, nullptr, 0) < 0)

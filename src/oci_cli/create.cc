@@ -60,6 +60,8 @@ void take_hooks(const oci::Container& container, const oci::State& state, Spec& 
     spec.calls_back = {.value = true, .from = container.net_devices.front().from};
   spec.create_hooks = told(hooks.create_container, state, oci::Phase::creating);
   spec.start_hooks = told(hooks.start_container, state, oci::Phase::created);
+  for (Hook& hook : spec.start_hooks)  // the container's own program: in its environment
+    if (hook.env.empty()) hook.env = spec.process.env->value;
   for (const auto* list : {&hooks.prestart, &hooks.create_runtime})
     if (!list->empty()) spec.calls_back = {.value = true, .from = list->front().from};
 }
@@ -82,7 +84,9 @@ class Maker {
       return std::unexpected(status.error());
     pass_service_manager(spec);
     complete_environment(spec, spec.root ? spec.root->path : "/");
+    widen_affinity(spec);
     const std::string console = call_.line.get("console-socket");
+    spec.process.plain_newlines = console.empty() && ::isatty(STDOUT_FILENO) == 0;
     if (waits && prepared_.container.terminal && console.empty())
       return fail(0, "the process wants a terminal: that needs --console-socket");
     if (!console.empty() && !prepared_.container.terminal)
@@ -116,6 +120,8 @@ class Maker {
     }
     probe(prepared_);
     oci::State state = new_state(prepared_, call_.id());
+    if (!prepared_.unit)
+      if (Status status = expect_unused_cgroups(state); !status) return fail_with(status.error());
     take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
     if (!plan) {

@@ -69,10 +69,11 @@ Status set_options(const Call& call, Spec& spec) {
       call.report.warn(fmt::format("--cap {}: no capability is called so; left out", name));
       continue;
     }
-    // Inheritable and ambient ones stay what they were.
+    // What is inheritable stays as it was.
     Capabilities& sets = spec.process.capabilities->value;
-    for (uint64_t* set : {&sets.bounding, &sets.effective, &sets.permitted})
-      *set |= uint64_t{1} << *number;
+    const uint64_t bit = uint64_t{1} << *number;
+    for (uint64_t* set : {&sets.bounding, &sets.effective, &sets.permitted}) *set |= bit;
+    sets.ambient |= sets.inheritable & bit;
   }
   if (line.has("no-new-privs")) spec.process.no_new_privileges.value = true;
   const auto label = [&](const char* flag, Wish<std::string>& into) {
@@ -137,7 +138,8 @@ Status join_cgroups(const Call& call, const oci::State& state, Spec& spec) {
     const size_t colon = text.find(':');
     const std::string path = text.substr(colon == std::string::npos ? 0 : colon + 1);
     if (("/" + path + "/").find("/../") != std::string::npos)
-      return fail(0, fmt::format("--cgroup {}: bad sub cgroup path: it leads out", text));
+      return fail(0, fmt::format("--cgroup {}: bad sub cgroup path: {} is not a sub cgroup path",
+                                 text, path));
     for (const std::string_view name : colon == std::string::npos
                                            ? std::vector<std::string_view>{""}
                                            : split(std::string_view(text).substr(0, colon), ",")) {
@@ -197,6 +199,7 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
                     const oci::State& state, oci::Phase now) {
   const auto plan = compile(spec, probe_host(spec));
   if (!plan) return call.report.fail(plan.error(), kExecFailed);
+  if (call.line.has("debug")) call.report.debug(to_text(*plan));
   const bool detach = call.line.has("detach");
   std::optional<cli::SignalEvents> signals;
   if (!detach) signals.emplace();
@@ -208,8 +211,9 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   };
   auto process = launch(*plan, options);
   if (!process) {
-    return call.report.fail(in_engine_words(process.error(), *plan, spec.process.args.value),
-                            kExecFailed);
+    Error error = in_engine_words(process.error(), *plan, spec.process.args.value);
+    error.hint.clear();  // it is about the host's files
+    return call.report.fail(error, kExecFailed);
   }
   if (signals) signals->launched();
   if (Status status = send_to(call.line, "console-socket", process->console()); !status)
@@ -253,7 +257,7 @@ int exec(const Call& call) {
     return call.report.fail({.what = "a detached terminal needs --console-socket"}, kExecFailed);
   const auto config = opened->directory.read(oci::kConfigFile);
   if (!config) return call.report.fail(config.error(), kExecFailed);
-  const auto filter = oci::read_filter(*config, spec);
+  const auto filter = oci::read_for_exec(*config, spec);
   if (!filter) return call.report.fail(filter.error(), kExecFailed);
   if (Status status = load_filter(*filter, call.root, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
@@ -262,6 +266,8 @@ int exec(const Call& call) {
   if (!root)
     return call.report.fail({.what = "container not running: no such process"}, kExecFailed);
   complete_environment(spec, root_path);
+  widen_affinity(spec);
+  spec.process.plain_newlines = !call.line.has("console-socket") && ::isatty(STDOUT_FILENO) == 0;
   give_standard_descriptors(spec, uid_map_of(opened->state.host_pid));
   join_namespaces(opened->state, opened->process.borrow(), root.borrow(), spec);
   if (Status status = join_cgroups(call, opened->state, spec); !status)

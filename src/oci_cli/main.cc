@@ -44,6 +44,8 @@ std::string default_root() {
 void keep_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR | O_NOCTTY);
+  // A container that waits for its start holds none of the caller's that nobody asked it to.
+  (void)::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 int dispatch(std::span<char* const> argv) {

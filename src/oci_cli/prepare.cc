@@ -103,7 +103,7 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
     prepared.unit = std::move(*unit);
   }
   // One that nobody named is not to be had where nothing is delegated.
-  if (prepared.container.cgroup_path == "/isle-oci-" + id && is_ordinary_user()) {
+  if (prepared.container.cgroup_path == "/" + id && is_ordinary_user()) {
     prepared.container.cgroup_path.clear();
     prepared.container.spec.resources = {};
   }
@@ -132,6 +132,7 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
   if (container.spec.root) state.rootfs = container.spec.root->path;
   for (const NamespaceWish& wish : container.spec.namespaces)
     state.namespaces.emplace_back(to_string(wish.type));
+  state.own_pids = container.spec.creates(NamespaceType::pid);
   state.rdt = prepared.rdt.joined;
   state.rdt_made = prepared.rdt.made;
   if (container.cgroup_path.empty()) return state;

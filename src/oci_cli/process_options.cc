@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <numeric>
 #include <ranges>
 
 #include "cli/output.h"
@@ -104,6 +106,18 @@ void give_standard_descriptors(const Spec& spec, const IdMap& uids) {
   }
 }
 
+void widen_affinity(Spec& spec) {
+  if (spec.process.cpus_allowed || spec.process.initial_cpus_allowed) return;
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  if (::sched_getaffinity(0, sizeof own, &own) < 0 ||
+      CPU_COUNT(&own) >= ::sysconf(_SC_NPROCESSORS_ONLN))
+    return;
+  std::vector<int> all(static_cast<size_t>(::sysconf(_SC_NPROCESSORS_CONF)));
+  std::iota(all.begin(), all.end(), 0);
+  spec.process.cpus_allowed = {.value = std::move(all)};
+}
+
 void complete_environment(Spec& spec, const std::string& root) {
   std::vector<std::string>& env = spec.process.env->value;
   std::vector<std::string> last;
@@ -186,9 +200,11 @@ Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t 
                           {"pid", host_pid},
                           {"metadata", filter.listener_metadata},
                           {"state", container}};
-  return send_with_fd(filter.listener_path,
-                      told.dump(-1, ' ', false, oci::Json::error_handler_t::replace), listener,
-                      "the seccomp agent's socket");
+  Status sent = send_with_fd(filter.listener_path,
+                             told.dump(-1, ' ', false, oci::Json::error_handler_t::replace),
+                             listener, "the seccomp agent's socket");
+  if (!sent) sent.error().what.insert(0, "failed to connect with seccomp agent: ");
+  return sent;
 }
 
 /// Renamed into place: who waits for the file finds all of it.
@@ -232,7 +248,7 @@ Error in_engine_words(Error error, const Plan& plan, const std::vector<std::stri
   error.what = searched
                    ? fmt::format("exec: \"{}\": executable file not found in $PATH", command)
                    : fmt::format("exec: \"{0}\": exec {0}: no such file or directory", command);
-  if (searched) error.code = 0;
+  error.code = 0;  // told
   return error;
 }
 

@@ -82,6 +82,8 @@ void pass_service_manager(Spec& spec);
 /// Pipes and terminals that are its 0, 1 and 2 become its user's, which may have to open them again
 /// (/dev/stdout). `uids`: of a user namespace that it joins.
 void give_standard_descriptors(const Spec& spec, const IdMap& uids);
+/// Where the caller may use some CPUs only: all that its cgroup lets it use, unless the spec says which.
+void widen_affinity(Spec& spec);
 /// Each variable once, the last of them; a HOME, by /etc/passwd of `root`, a directory of the host's.
 void complete_environment(Spec& spec, const std::string& root);
 /// --console-socket, --pidfd-socket: hands a descriptor over, where the flag is given and there is one.

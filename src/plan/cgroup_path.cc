@@ -46,20 +46,23 @@ void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin fr
   // What was there before is not ours to remove, nor are the processes in it ours to end.
   const bool is_new = host_.file(leaf).kind == FileKind::missing;
   if (is_new) need_guard(from);
-  // One that was there before has CPUs, or is not for us to give any.
   const auto make = [&](const std::string& directory) {
-    Step& step = runtime(Op::mkdir, from, {text(directory), kMode});
-    step.pass_over = EEXIST;
-    if (!cpuset) return;
-    step.skip = 2;
+    const bool is_bare = contains(host_.cgroup.v1_without_cpus, directory);
+    if (!is_bare) {
+      Step& step = runtime(Op::mkdir, from, {text(directory), kMode});
+      step.pass_over = EEXIST;
+      if (!cpuset) return;
+      step.skip = 2;  // it has CPUs, and which is not for us to say
+    }
     runtime(Op::write_file, from, {text(directory + "/cpuset.cpus"), text(host_.cgroup.v1_cpus)});
     runtime(Op::write_file, from, {text(directory + "/cpuset.mems"), text(host_.cgroup.v1_mems)});
   };
-  for (size_t slash = path.find('/', 1); is_new && slash != std::string::npos;
+  const bool is_bare = contains(host_.cgroup.v1_without_cpus, leaf);
+  for (size_t slash = path.find('/', 1); (is_new || is_bare) && slash != std::string::npos;
        slash = path.find('/', slash + 1))
     make(mount + path.substr(0, slash));
+  if (is_new || is_bare) make(leaf);
   if (!is_new) return;
-  make(leaf);
   undo(Op::remove_cgroup, from, {text(leaf)}).flags = undo_flags();
 }
 

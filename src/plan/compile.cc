@@ -1,7 +1,12 @@
 // The order of things, and why it is this one. What a part does is in its own file.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cassert>
+#include <span>
+
 #include "plan/compiler.h"
+#include "plan/ops.h"
 
 namespace isle {
 namespace plan {
@@ -113,9 +118,12 @@ Result<Plan> Compiler::compile() {
   if (Status status = open_root(); !status) return std::unexpected(status.error());
   if (Status status = mount_all(); !status) return std::unexpected(status.error());
   call_when_mounted();
+  if (!spec_.create_hooks.empty() && root_ != kNone)
+    init(Op::fchdir, spec_.create_hooks.front().from, {root_});
   run_hooks(Actor::init, spec_.create_hooks);
   // A terminal of the sandbox's own devpts, while the way there is still by descriptor.
   if (spec_.process.terminal.value) terminal(Actor::init);
+  finish_read_only();
   enter_root();
   enter_directories();
   if (spec_.loopback_up.value && creates(NamespaceType::network))
@@ -140,7 +148,35 @@ Result<Plan> Compiler::compile() {
   return finish();
 }
 
+/// keep_only keeps what its actor reads later.
+void Compiler::keep_what_is_read() {
+  for (size_t at = 0; at < b_.step_count(); ++at) {
+    Step& keep = b_.step(at);
+    if (keep.op != Op::keep_only) continue;
+    const std::span<uint64_t> kept(keep.arg, kKept);
+    std::ranges::fill(kept, kNone);
+    std::vector<Register> own;  // written after it, and none of its business
+    for (size_t i = at + 1; i < b_.step_count(); ++i) {
+      const Step& later = b_.step(i);
+      if (later.actor != keep.actor) continue;
+      for (size_t n = 0; n < kArgs; ++n) {
+        const Kind kind = info(later.op).args[n];
+        if (kind == Kind::out) own.push_back(later.arg[n]);
+        const bool is_read = kind == Kind::in || kind == Kind::in_or_none;
+        if (!is_read || later.arg[n] >= kRegisters ||
+            std::ranges::find(own, later.arg[n]) != own.end() ||
+            std::ranges::find(kept, later.arg[n]) != kept.end())
+          continue;
+        const auto free = std::ranges::find(kept, kNone);
+        assert(free != kept.end());
+        *free = later.arg[n];
+      }
+    }
+  }
+}
+
 Result<Plan> Compiler::finish() {
+  keep_what_is_read();
   if (b_.out_of_registers())
     return fail(ENFILE, "plan: more descriptors at once than a plan has registers");
   constexpr size_t kMostSteps = 0xfff0;

@@ -47,6 +47,7 @@ class Compiler {
   Result<Plan> compile_in_place();
   Status check_host() const;
   void open_proc();
+  void keep_what_is_read();
   Result<Plan> finish();
 
   // ids.cc
@@ -85,6 +86,8 @@ class Compiler {
   // root.cc
   [[nodiscard]] bool in_place() const;
   [[nodiscard]] std::string root_path() const;
+  [[nodiscard]] bool is_seen_by_path() const;
+  [[nodiscard]] bool is_in_root(const Bind& bind) const;
   Status open_root();
   struct OverlayBase {
     Register memory = kNone;  ///< The tmpfs that upper and work are relative to; none: on disk.
@@ -122,6 +125,7 @@ class Compiler {
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
                            uint64_t attributes, Origin from);
+  void finish_read_only();
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
   void device_node(Register host_dev, Register dev, const char* name, uint32_t major,
                    uint32_t minor, Origin from);
@@ -167,7 +171,8 @@ class Compiler {
   void capabilities(Actor actor);
   [[nodiscard]] bool keeps_capabilities() const;
   void descriptors(Actor actor);
-  void working_directory(Actor actor);
+  enum class ChangeDirectory : uint8_t { first_try = 1, another = 2 };
+  void working_directory(Actor actor, ChangeDirectory attempt);
   void load_filter(Actor actor);
   [[nodiscard]] std::vector<std::string> command_paths() const;
   void execute(Actor actor);
@@ -218,6 +223,7 @@ class Compiler {
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.
   Register console_ = kNone;  ///< (runtime) master received from init.
   std::vector<Mounted> mounted_;
+  std::vector<std::pair<Register, Origin>> filled_first_;  ///< To be made read-only at the end.
   Register empty_ = kNone;  ///< A detached directory with nothing in it, for Mask.
   std::vector<std::pair<NamespaceType, Register>> joins_;
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.

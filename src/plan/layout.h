@@ -47,6 +47,7 @@ enum class Op : uint8_t {
   expect_fs,
   dup2,
   close_range,
+  keep_only,
   send_fd,
   receive_fd,
   // mounts
@@ -145,10 +146,12 @@ enum class Kind : uint8_t {
   at_flags,
   close_range_flags,
   seccomp_flags,
+  attempt,  ///< 0: the only one; 1: a first try; 2: another, where that one failed.
   scratch,  ///< Index of the first of the pointers the executor may fill for this step.
 };
 
 inline constexpr int kArgs = 7;
+inline constexpr int kKept = 4;  ///< Registers that a keep_only can name.
 inline constexpr int kMostNamespaces = 8;
 inline constexpr uint64_t kNoRegister = 0xff;
 inline constexpr int kRegisters = 192;

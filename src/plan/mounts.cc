@@ -105,7 +105,7 @@ Status Compiler::idmapped_binds() {
     const FsOperation& op = spec_.mounts[i];
     const auto* bind = std::get_if<Bind>(&op.what);
     if (bind == nullptr) continue;
-    if (bind->uid_mappings.empty() && bind->gid_mappings.empty()) {
+    if (bind->uid_mappings.empty() && bind->gid_mappings.empty() && !bind->idmap_as_joined) {
       bind_by_runtime(i, *bind);
       continue;
     }
@@ -121,16 +121,21 @@ Status Compiler::idmapped_binds() {
     const IdMap same = {{0, 0, 0xffffffff}};  // of the kind of id that has no map
     const IdMap& uids = bind->uid_mappings.empty() ? same : bind->uid_mappings;
     const IdMap& gids = bind->gid_mappings.empty() ? same : bind->gid_mappings;
-    const Register userns = b_.take();
+    const auto joined =
+        std::ranges::find(joins_, NamespaceType::user, &std::pair<NamespaceType, Register>::first);
+    if (bind->idmap_as_joined && joined == joins_.end())
+      return refuse(op.from, 0, what, "neither the mount nor the container has a map");
+    const Register userns = bind->idmap_as_joined ? joined->second : b_.take();
     const Register tree = b_.take();
-    runtime(Op::make_userns, op.from, {text(to_text(uids)), text(to_text(gids)), userns});
+    if (!bind->idmap_as_joined)
+      runtime(Op::make_userns, op.from, {text(to_text(uids)), text(to_text(gids)), userns});
     bind_source(op, *bind, tree, Actor::runtime);
     runtime(Op::mount_setattr, op.from,
             {tree, 0, kWholeTree, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
     runtime(Op::mount_setattr, op.from,
             {tree, 0, bind->idmap_recursive ? kWholeTree : kEmptyPath,
              sys::bits(sys::MountAttr::idmap), 0, 0, userns});
-    b_.release(userns);
+    if (!bind->idmap_as_joined) b_.release(userns);
     runtime_binds_.emplace_back(i, tree);
   }
   return {};
@@ -150,8 +155,8 @@ void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   const bool is_joined = userns != nullptr && userns->joins() && !spec_.process.user.as_is;
   const bool is_other =
       is_joined || (new_user() && to_host(ids_.uid_map, set_up_uid()) != host_.uid);
-  const bool is_far = is_other && bind.source_fd < 0 && !bind.copy_link && spec_.root &&
-                      !spec_.process.in_place.value;
+  const bool is_far = is_other && !is_in_root(bind) && bind.source_fd < 0 && !bind.copy_link &&
+                      spec_.root && !spec_.process.in_place.value;
   if ((!is_peer && !is_far) || !caller_is_privileged() || fact.kind == FileKind::missing ||
       fact.kind == FileKind::no_access)
     return;
@@ -194,8 +199,10 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
         .pass_over = EEXIST;
     return {};
   }
-  const FileFact fact = host_.file(bind.no_follow && is_link ? "link:" + name : name);
+  FileFact fact = host_.file(bind.no_follow && is_link ? "link:" + name : name);
   if (fact.kind == FileKind::missing && op.optional) return {};
+  if (fact.kind == FileKind::missing && is_in_root(bind))
+    fact.kind = FileKind::unknown;  // an earlier operation may make it
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
     return refuse(op.from, fact.error, fmt::format(R"(bind "{}" on "{}")", name, op.destination),
                   fact.why);
@@ -217,8 +224,12 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
 
 Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
   if (fs.type == "cgroup") return cgroup_tree(op, fs);
+  const uint64_t read_only = sys::bits(sys::MountAttr::rdonly);
+  const bool is_filled_first =
+      (fs.type == "tmpfs" || fs.type == "ramfs") && (fs.attributes.set & read_only) != 0;
   const Register mount =
-      new_file_system(fs.type, fs.source, fs.options, fs.attributes.set, op.from);
+      new_file_system(fs.type, fs.source, fs.options,
+                      fs.attributes.set & ~(is_filled_first ? read_only : 0), op.from);
   if (fs.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
          {mount, 0, kEmptyPath, 0, 0, propagation_bits(fs.propagation), kNone});
@@ -244,9 +255,20 @@ Status Compiler::apply(const FsOperation& op, const FileSystem& fs) {
   // A later operation on this very mount goes by its descriptor; the terminal is of this devpts.
   if (fs.type == "proc" || fs.type == "devpts")
     mounted_.push_back({std::string(trimmed(op.destination)), mount});
+  else if (is_filled_first)
+    filled_first_.emplace_back(mount, op.from);
   else
     b_.release(mount);
   return {};
+}
+
+/// What starts empty, when all that goes below it is there: /dev/console of a read-only /dev, too.
+void Compiler::finish_read_only() {
+  for (const auto& [mount, from] : filled_first_) {
+    init(Op::mount_setattr, from,
+         {mount, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly), 0, 0, kNone});
+    b_.release(mount);
+  }
 }
 
 Status Compiler::apply(const FsOperation& op, const Overlay& wish) {

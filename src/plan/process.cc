@@ -113,7 +113,8 @@ void Compiler::terminal(Actor actor) {
   const ConsoleSize size =
       spec_.process.console_size ? spec_.process.console_size->value : ConsoleSize{};
   b_.add(actor, Op::open_console, from,
-         {pts, text(pts == kNone ? "/dev/ptmx" : "ptmx"), size.rows, size.columns, master, slave});
+         {pts, text(pts == kNone ? "/dev/ptmx" : "ptmx"), size.rows, size.columns, master, slave,
+          spec_.process.plain_newlines ? 1U : 0U});
   b_.add(actor, Op::send_fd, from, {master});
   const Wish<uint32_t>& uid = spec_.process.user.uid;
   const NamespaceWish* userns = spec_.find(NamespaceType::user);
@@ -158,6 +159,11 @@ Status Compiler::finish_process(Actor actor) {
   if (wish.personality)
     b_.add(actor, Op::personality, wish.personality->from, {wish.personality->value});
   labels(actor);
+  // A filter may refuse from here on what can be done before.
+  descriptors(actor);
+  working_directory(actor, ChangeDirectory::first_try);
+  if (start_ != kNone || (wish.seccomp && wish.seccomp->value.has_listener()))
+    b_.add(actor, Op::keep_only, 0);  // nothing stays open over a wait; finish() says what does
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there: as late
   // as that allows, since a profile knows the calls of the command and not ours (chdir to a path by
   // openat2, close_range). With it as near to the execve as can be; but while there is somebody to
@@ -175,8 +181,7 @@ Status Compiler::finish_process(Actor actor) {
     b_.add(actor, Op::umask, wish.umask->from, {wish.umask->value});
   else if (spec_.root || !spec_.mounts.empty())
     b_.add(actor, Op::restore_umask, Origin{0});
-  working_directory(actor);
-  descriptors(actor);
+  working_directory(actor, ChangeDirectory::another);
   if (before_drop) {
     const Capabilities& c = wish.capabilities->value;
     b_.add(actor, Op::capset, wish.seccomp->from,
@@ -188,8 +193,8 @@ Status Compiler::finish_process(Actor actor) {
   if (before_drop || (listens && !needs_privilege)) load_filter(actor);
   if (before_drop) capabilities(actor);
   if (start_ != kNone) b_.add(actor, Op::await_start, wish.start_socket->from, {start_});
+  if (at_last) load_filter(actor);  // for its hooks, too, which are the container's own
   run_hooks(actor, spec_.start_hooks);
-  if (at_last) load_filter(actor);
   execute(actor);
   return {};
 }
@@ -252,14 +257,17 @@ void Compiler::capabilities(Actor actor) {
            {number(sys::Prctl::set_no_new_privs), 1});
 }
 
-void Compiler::working_directory(Actor actor) {
+/// First with all privilege that there is, then as the user, whose alone the way may be.
+void Compiler::working_directory(Actor actor, ChangeDirectory attempt) {
   const ProcessWish& wish = spec_.process;
   if (wish.user.as_is && !spec_.root) return;  // entered already
   if (wish.cwd) {
     // Descriptors of the host are still open here: "/proc/self/fd/7" must not be taken.
-    b_.add(actor, Op::chdir, wish.cwd->from,
-           {text(wish.cwd->value), sys::bits(sys::Resolve::no_magiclinks)});
-  } else if (spec_.root) {
+    Step& step = b_.add(actor, Op::chdir, wish.cwd->from,
+                        {text(wish.cwd->value), sys::bits(sys::Resolve::no_magiclinks),
+                         static_cast<uint64_t>(attempt)});
+    if (attempt == ChangeDirectory::first_try) step.pass_over = EACCES;
+  } else if (spec_.root && attempt == ChangeDirectory::another) {
     // Where the caller is, if that is there too and open to the command; else "/", where we are.
     b_.add(actor, Op::chdir, 0, {text(host_.cwd)}).pass_over = kAnyError;
   }

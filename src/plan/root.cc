@@ -133,8 +133,26 @@ Status Compiler::open_root() {
     init(Op::mount_setattr, root.from,
          {root_, 0, kWholeTree, root.attributes, 0, propagation_bits(until_pivot(root)), kNone});
   }
-  init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
+  if (is_seen_by_path())
+    init(Op::move_mount, root.from,
+         {root_, kNone, text(root_path()), kAttach | sys::bits(sys::MoveMount::t_symlinks)});
+  else
+    init(Op::move_mount, root.from, {root_, kNone, text("/"), kAttach});
   return {};
+}
+
+/// Whether somebody looks for what is mounted so far by Root::path in our mount namespace: hooks that
+/// enter it, as those of GPUs do, and a bind of what an earlier operation mounted.
+bool Compiler::is_seen_by_path() const {
+  return spec_.calls_back.value || !spec_.create_hooks.empty() ||
+         std::ranges::any_of(spec_.mounts, [&](const FsOperation& op) {
+           const auto* bind = std::get_if<Bind>(&op.what);
+           return bind != nullptr && is_in_root(*bind);
+         });
+}
+
+bool Compiler::is_in_root(const Bind& bind) const {
+  return spec_.root && bind.source_fd < 0 && is_below(host_path(bind.source), root_path());
 }
 
 /// Root::path as mount points are told: absolute, without a slash at its end.
@@ -296,6 +314,11 @@ void Compiler::enter_root() {
       init(Op::mount_setattr, root.from,
            {root_, 0, kEmptyPath, 0, 0, propagation_bits(root.propagation), kNone});
   } else {
+    // The old root stays below, and a whole /proc in it would let a user namespace inside mount
+    // another (kernel: mnt_already_visible()). There may be one over another.
+    for (const char* path : {"/proc", "/proc", "/proc", "/sys", "/sys"})
+      init(Op::umount, root.from, {text(path), sys::bits(sys::UmountFlags::detach)}).pass_over =
+          kAnyError;
     init(Op::chroot, root.from, {text(".")});
   }
   init(Op::chdir, root.from, {text("/")});

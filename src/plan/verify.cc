@@ -2,6 +2,7 @@
 // compile() never makes one that fails; fuzzers, tests and launch() ask.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bitset>
 
 #include "plan/ops.h"
@@ -80,6 +81,11 @@ const char* order_problem(const Step& step, Progress& progress) {
       return is_runtime && progress.started[static_cast<size_t>(Actor::init)]
                  ? "the runtime does not execve where there is somebody else to do it"
                  : nullptr;
+    case Op::keep_only:
+      for (size_t i = 0; i < kRegisters; ++i)
+        if (std::find(step.arg, step.arg + kKept, i) == step.arg + kKept)
+          progress.written[actor].reset(i);
+      return nullptr;
     case Op::send_fd:
       ++progress.sent_fds;
       return is_init ? nullptr : "only init hands descriptors to the runtime";

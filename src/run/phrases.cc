@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 
 #include "exec/executor.h"
 #include "isle/names.h"
@@ -105,13 +107,21 @@ std::string map_by_program(const FailedStep& failed) {
                      last_words(failed));
 }
 
+/// "31 (bad system call)"
+std::string described(int signal) {
+  const char* known = ::sigdescr_np(signal);
+  std::string what = known == nullptr ? "unknown" : known;
+  what.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(what.front())));
+  return fmt::format("{} ({})", signal, what);
+}
+
 std::string hook(const FailedStep& failed) {
   const uint32_t status = failed.detail() >> exec::kDetailStatusShift;
   std::string how;
   if (failed.error() == ETIMEDOUT)
     how = fmt::format(": it took longer than {} s", failed.step().arg[6]);
   else if ((status & 0x7f) != 0)
-    how = fmt::format(": it was killed by signal {}", status & 0x7f);
+    how = fmt::format(": it was killed by signal {}", described(static_cast<int>(status & 0x7f)));
   else if (status != 0)
     how = fmt::format(": it ended with exit status {}", status >> 8);
   return fmt::format("run the hook \"{}\"{}{}", failed.text(0), how, last_words(failed));

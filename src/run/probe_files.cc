@@ -185,6 +185,8 @@ void look_up_cgroup(const std::string& path, Host& host) {
       host.cgroup.v1_cpus = first_line(file + "cpus");
       host.cgroup.v1_mems = first_line(file + "mems");
       if (directory.empty() || !host.cgroup.v1_cpus.empty()) break;
+      if (::access((file + "cpus").c_str(), F_OK) == 0)
+        host.cgroup.v1_without_cpus.push_back(hierarchy.mount + directory);
     }
   }
   look(host.cgroup.v2_mount);

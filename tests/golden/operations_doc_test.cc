@@ -35,6 +35,8 @@ std::string_view word_for(Kind kind) {
       return "%IN or -";
     case Kind::out:
       return "-> %OUT";
+    case Kind::attempt:
+      return "ATTEMPT";
     case Kind::number:
       return "NUMBER";
     case Kind::limit:

@@ -21,7 +21,7 @@ Bundle::Bundle() {
   for (const char* name : {"sh", "true", "cat", "sleep", "id", "pwd", "ls", "mknod", "head", "stat",
                            "mkdir", "chmod", "find", "cut", "tr", "grep", "readlink", "touch"})
     fs::create_symlink("busybox", rootfs("/bin/") + name);
-  config = oci::Json::parse(oci::default_config(::geteuid() != 0, ::geteuid(), ::getegid()));
+  config = oci::Json::parse(oci::default_config(::geteuid() != 0, true, ::geteuid(), ::getegid()));
   config["ociVersion"] = "1.0.2";  // what all runtimes take
   config["process"]["terminal"] = false;
   config["process"].erase("rlimits");

@@ -32,14 +32,14 @@ TEST(OciConfig, MinimalOne) {
   EXPECT_EQ(container->spec.root->path, "/b/rootfs");
   EXPECT_EQ(container->spec.process.user.uid->value, 0U);
   EXPECT_EQ(container->spec.process.capabilities->value.permitted, 0U);
-  EXPECT_EQ(container->cgroup_path, "/isle-oci-c");
+  EXPECT_EQ(container->cgroup_path, "/c");
   EXPECT_TRUE(validate(container->spec).empty());
 }
 
 TEST(OciConfig, DefaultConfigIsRead) {
   for (const bool rootless : {false, true}) {
     const auto container =
-        read_config(default_config(rootless, 1000, 1000), {.bundle = "/b", .id = "c"});
+        read_config(default_config(rootless, true, 1000, 1000), {.bundle = "/b", .id = "c"});
     ASSERT_TRUE(container) << container.error().message();
     EXPECT_TRUE(validate(container->spec).empty());
     EXPECT_TRUE(container->terminal);
@@ -221,7 +221,7 @@ TEST(OciConfig, DevicesAreDeniedButThoseListed) {
   ASSERT_GT(writes->size(), 2U);
   EXPECT_EQ((*writes)[0].file, "devices.deny");
   EXPECT_EQ((*writes)[0].value, "a");
-  EXPECT_EQ((*writes)[1].path, "/devices/isle-oci-c/devices.allow");
+  EXPECT_EQ((*writes)[1].path, "/devices/c/devices.allow");
   EXPECT_EQ((*writes)[1].value, "c 10:* r");
 }
 

@@ -17,7 +17,7 @@ using oci_cli::remove_rdt;
 class OciRdt : public testing::Test {
  protected:
   static oci::Rdt read(const Json& rdt) {
-    Json config = Json::parse(oci::default_config(false, 0, 0));
+    Json config = Json::parse(oci::default_config(false, true, 0, 0));
     config["linux"]["intelRdt"] = rdt;
     const auto container = oci::read_config(config.dump(), {.bundle = "/b", .id = "c"});
     if (!container) {
