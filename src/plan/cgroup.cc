@@ -208,10 +208,16 @@ bool Compiler::is_v1_cgroup(const std::string& directory) const {
   return host_.file(directory + "/tasks").kind == FileKind::file;
 }
 
+/// A cgroup of v2 may belong to the root of the user namespace that the runtime joins before it
+/// clones, and then has no privilege over what is of ids that are not mapped there.
 void Compiler::join_cgroups() {
+  const NamespaceWish* user = spec_.find(NamespaceType::user);
   for (const Asked<std::string>& directory : spec_.resources.join)
     if (is_v1_cgroup(directory.value))
       attach_v1_.push_back(directory.value);
+    else if (user != nullptr && user->joins())
+      b_.add(Actor::runtime, Op::write_file, 0,
+             {text(directory.value + "/cgroup.procs"), text("0")});
     else
       open_cgroup(directory.value, directory.from);
 }

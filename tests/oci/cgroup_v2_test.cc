@@ -193,6 +193,8 @@ TEST_F(OciV2Root, BelongsToTheContainersRoot) {
   }
   ASSERT_EQ(::stat((directory() + "/pids.max").c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, 0U);
+  const auto inside = bundle_->oci({"exec", "c", "cat", "/proc/self/cgroup"});
+  EXPECT_EQ(inside.out, "0::/\n") << inside;
 }
 
 TEST_F(OciV2Root, StaysRootsWhereItIsReadOnly) {
