@@ -63,6 +63,7 @@ struct CgroupHierarchy {
 /// Where isle may make cgroups. All paths are absolute host paths of existing directories.
 struct CgroupFacts {
   CgroupLayout layout = CgroupLayout::none;
+  int error = 0;  ///< errno of the look at /proc/self/mountinfo and cgroup; then nothing is known.
   /// v1 controller -> directory of the caller's cgroup in that hierarchy. Co-mounted controllers
   /// have the same directory.
   std::map<std::string, std::string> v1 = {};

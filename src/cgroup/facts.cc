@@ -151,7 +151,10 @@ CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
   CgroupFacts facts;
   const auto mounts = sys::read_text(prefix + "/proc/self/mountinfo");
   const auto cgroups = sys::read_text(prefix + "/proc/self/cgroup");
-  if (!mounts || !cgroups) return facts;
+  if (!mounts || !cgroups) {
+    facts.error = mounts ? cgroups.error() : mounts.error();
+    return facts;
+  }
   bool v1 = false;
   bool v2 = false;
   for (const Hierarchy& hierarchy :

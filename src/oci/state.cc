@@ -178,7 +178,10 @@ Result<Directory> Directory::create(const std::string& root, const std::string& 
     return fail(errno, fmt::format("make the directory \"{}\"", path));
   }
   auto fd = lock(path);
-  if (!fd) return std::unexpected(fd.error());
+  if (!fd) {
+    ::rmdir(path.c_str());
+    return std::unexpected(fd.error());
+  }
   return Directory(std::move(*fd), path);
 }
 
@@ -266,15 +269,17 @@ Result<std::optional<State>> Directory::state() const {
 Status Directory::save(const State& state) const { return write(kStateFile, to_text(state)); }
 
 Status Directory::remove() const {
-  DIR* directory = ::opendir(path_.c_str());
-  if (directory != nullptr) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
-    while (const dirent* entry = ::readdir(directory)) {
+  // Not opendir(3), which takes one more descriptor: it may be the want of one that we undo.
+  alignas(dirent64) char entries[4096];
+  ssize_t size = 0;
+  (void)::lseek(fd_.get(), 0, SEEK_SET);
+  while ((size = ::getdents64(fd_.get(), entries, sizeof entries)) > 0)
+    for (ssize_t at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") ::unlinkat(fd_.get(), entry->d_name, 0);
+      at += entry->d_reclen;
     }
-    ::closedir(directory);
-  }
   if (::rmdir(path_.c_str()) < 0 && errno != ENOENT)
     return fail(errno, fmt::format("remove \"{}\"", path_));
   return {};

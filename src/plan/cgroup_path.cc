@@ -71,6 +71,8 @@ Status Compiler::cgroup_by_path() {
   const Origin from = wish.path->from;
   const CgroupFacts& facts = host_.cgroup;
   join_cgroups();
+  if (facts.error != 0)
+    return refuse(from, facts.error, "read /proc/self/mountinfo and /proc/self/cgroup");
   if (facts.layout == CgroupLayout::none)
     return refuse(from, ENOENT,
                   fmt::format("make the cgroup \"{}\": no hierarchy is mounted", wish.path->value),

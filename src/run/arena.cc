@@ -32,8 +32,9 @@ Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, Sharin
   const size_t size = plan::arena_size(source);
   Arena arena;
   if (sharing == Sharing::programs) {
-    arena.fd_.reset(sys::memfd_create("isle-plan", sys::MemfdFlags::cloexec));
-    if (!arena.fd_) return fail(errno, "make a memory file for the plan");
+    const int made = sys::memfd_create("isle-plan", sys::MemfdFlags::cloexec);
+    if (made < 0) return fail(-made, "make a memory file for the plan");
+    arena.fd_.reset(made);
     if (const int result = sys::ftruncate(arena.fd_.get(), static_cast<int64_t>(size)); result < 0)
       return fail(-result, "make a memory file for the plan");
   }

@@ -192,34 +192,56 @@ bool has_ended(int pid) {
   return stat[stat.rfind(')') + 2] == 'Z';
 }
 
+/// isle-oci as somebody whose RLIMIT_NOFILE is `most`, its output in a file: what it starts may keep that open.
+CommandResult with_descriptors(const Bundle& bundle, int most,
+                               const std::vector<std::string>& verb) {
+  std::vector<std::string> words = {"sh",
+                                    "-c",
+                                    "ulimit -n $0; out=$1; shift; exec \"$@\" >$out 2>&1",
+                                    std::to_string(most),
+                                    bundle.dir() / "output",
+                                    Bundle::runtime(),
+                                    "--root",
+                                    bundle.dir() / "state"};
+  words.insert(words.end(), verb.begin(), verb.end());
+  return run_command(words, {.working_dir = bundle.dir() / "bundle"});
+}
+
+TEST_F(Oci, WhatFailsForWantOfDescriptorsLeavesNothing) {
+  bundle_->set_command({"true"});
+  bundle_->config["process"].erase("rlimits");
+  bundle_->save();
+  for (const char* verb : {"run", "create"}) {
+    constexpr int kEnough = 40;
+    int most = 3;
+    while (most < kEnough && !with_descriptors(*bundle_, most, {verb, "c"}).ok()) {
+      EXPECT_FALSE(std::filesystem::exists(bundle_->container_dir("c"))) << verb << " " << most;
+      EXPECT_NE(bundle_->output().find("Too many open files"), std::string::npos)
+          << verb << " " << most << ": " << bundle_->output();
+      ++most;
+    }
+    EXPECT_LT(most, kEnough) << verb;
+  }
+  EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
+}
+
 // With too few descriptors some call or other fails; none of them may be taken for the process's end.
 TEST_F(Oci, WhatCannotBeLookedAtHasNotEnded) {
   bundle_->set_command({"sleep", "1000"});
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
   ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   const int pid = oci::Json::parse(bundle_->oci({"state", "c"}).out)["pid"];
-  const auto with_descriptors = [&](int most, const std::vector<std::string>& verb) {
-    std::vector<std::string> words = {"sh",
-                                      "-c",
-                                      "ulimit -n $0 && exec \"$@\"",
-                                      std::to_string(most),
-                                      Bundle::runtime(),
-                                      "--root",
-                                      bundle_->dir() / "state"};
-    words.insert(words.end(), verb.begin(), verb.end());
-    return run_command(words);
-  };
   int told = 0;
   constexpr int kEnough = 12;
   for (int most = 3; most <= kEnough; ++most) {
-    const auto state = with_descriptors(most, {"state", "c"});
+    const auto state = with_descriptors(*bundle_, most, {"state", "c"});
     if (!state.ok()) continue;
     ++told;
-    EXPECT_EQ(oci::Json::parse(state.out)["status"], "running") << most;
+    EXPECT_EQ(oci::Json::parse(bundle_->output())["status"], "running") << most;
   }
   EXPECT_GT(told, 0);
   for (int most = 3; most <= kEnough; ++most) {
-    const auto deleted = with_descriptors(most, {"delete", "--force", "c"});
+    const auto deleted = with_descriptors(*bundle_, most, {"delete", "--force", "c"});
     const bool gone = has_ended(pid);
     EXPECT_EQ(deleted.ok(), gone) << most << " " << deleted;
     if (gone) break;
