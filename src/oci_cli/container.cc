@@ -306,17 +306,18 @@ Status remove_cgroups(const oci::State& state) {
                   "it has processes that cannot be seen from this pid namespace; delete the "
                   "container from the one it was created in");
     int error = EBUSY;
-    for (int i = 0; i < kTries && error == EBUSY; ++i) {
+    bool shared = false;
+    for (int i = 0; i < kTries && error == EBUSY && !shared; ++i) {
       if (i > 1) pause_ms(i < 10 ? 1 : 10);
       error = ::rmdir(cgroup.c_str()) == 0 || errno == ENOENT ? 0 : errno;
       if (error != EBUSY) break;
       remove_below(cgroup);
       signal_listed([&] { return processes_in(cgroup); }, SIGKILL);
       // Somebody else's cgroup in ours (an engine's monitor): it removes both.
-      const auto children = children_of(cgroup);
-      if (std::ranges::any_of(children, [](const auto& c) { return !processes_in(c).empty(); }))
-        break;
+      shared = std::ranges::any_of(children_of(cgroup),
+                                   [](const auto& c) { return !processes_in(c).empty(); });
     }
+    if (error != 0 && !shared) return fail(error, fmt::format("remove cgroup \"{}\"", cgroup));
   }
   return {};
 }

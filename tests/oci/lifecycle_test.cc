@@ -197,7 +197,7 @@ CommandResult with_descriptors(const Bundle& bundle, int most,
                                const std::vector<std::string>& verb) {
   std::vector<std::string> words = {"sh",
                                     "-c",
-                                    "ulimit -n $0; out=$1; shift; exec \"$@\" >$out 2>&1",
+                                    "exec >$1 2>&1; shift; ulimit -n $0; exec \"$@\"",
                                     std::to_string(most),
                                     bundle.dir() / "output",
                                     Bundle::runtime(),
