@@ -286,7 +286,10 @@ Status end(const oci::State& state, const Fd& process) {
               fmt::format("end container \"{}\": pid {} does not end", state.id, state.host_pid));
 }
 
-Status expect_unused_cgroups(const oci::State& state) {
+Status expect_unused_cgroups(oci::State state, const Host& host) {
+  std::erase_if(state.cgroups, [&](const std::string& cgroup) {
+    return host.file(cgroup).kind == FileKind::missing;
+  });
   for (const std::string& cgroup : state.cgroups)
     if (const size_t count = members_of(cgroup).size(); count != 0)
       return fail(EBUSY, fmt::format("container's cgroup is not empty: {} processes in \"{}\"",

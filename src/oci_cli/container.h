@@ -44,9 +44,9 @@ Status freeze(const oci::State& state, bool frozen);
 
 /// SIGKILL to all of it, and waits until its first process, open_process()'s, has ended.
 Status end(const oci::State& state, const Fd& process);
-/// That nobody is in the cgroups yet that it is to have, and that they are not frozen: who enters such
-/// a one never comes back.
-Status expect_unused_cgroups(const oci::State& state);
+/// That nobody is in the cgroups yet that it is to have, those of them that `host` has, and that they are not
+/// frozen: who enters such a one never comes back.
+Status expect_unused_cgroups(oci::State state, const Host& host);
 /// Removes its cgroups, as far as nobody else is in them.
 Status remove_cgroups(const oci::State& state);
 

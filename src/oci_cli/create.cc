@@ -121,7 +121,8 @@ class Maker {
     probe(prepared_);
     oci::State state = new_state(prepared_, call_.id());
     if (!prepared_.unit)
-      if (Status status = expect_unused_cgroups(state); !status) return fail_with(status.error());
+      if (Status status = expect_unused_cgroups(state, prepared_.host); !status)
+        return fail_with(status.error());
     take_hooks(prepared_.container, state, spec);
     auto plan = compile(spec, prepared_.host);
     if (!plan) {

@@ -181,12 +181,13 @@ void look_up_cgroup(const std::string& path, Host& host) {
     look(hierarchy.mount);
     if (std::ranges::find(hierarchy.controllers, "cpuset") == hierarchy.controllers.end()) continue;
     for (std::string directory = path;; directory.resize(directory.rfind('/'))) {
-      const std::string file = hierarchy.mount + directory + "/cpuset.";
+      const std::string there = hierarchy.mount + directory;
+      if (!directory.empty() && ::access(there.c_str(), F_OK) != 0) continue;
+      const std::string file = there + "/cpuset.";
       host.cgroup.v1_cpus = first_line(file + "cpus");
       host.cgroup.v1_mems = first_line(file + "mems");
       if (directory.empty() || !host.cgroup.v1_cpus.empty()) break;
-      if (::access((file + "cpus").c_str(), F_OK) == 0)
-        host.cgroup.v1_without_cpus.push_back(hierarchy.mount + directory);
+      host.cgroup.v1_without_cpus.push_back(there);
     }
   }
   look(host.cgroup.v2_mount);
