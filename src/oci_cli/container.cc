@@ -182,7 +182,7 @@ Result<Fd> open_process(const oci::State& state) {
   // The start time is read after the descriptor is there: it is of the same process.
   const auto time = start_time(state.host_pid);
   if (!time) return std::unexpected(time.error());
-  if (*time != state.start_time) pidfd.reset();
+  if (*time == 0 || *time != state.start_time) pidfd.reset();
   return pidfd;
 }
 

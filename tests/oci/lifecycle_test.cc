@@ -1,4 +1,7 @@
 // A container's life by isle-oci's verbs, on a bundle of busybox.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -65,6 +68,21 @@ TEST_F(Oci, CreateStartKillDelete) {
   const auto gone = bundle_->oci({"delete", "c"});
   EXPECT_NE(gone.err.find("container does not exist"), std::string::npos) << gone;
   EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+}
+
+// `run --detach` of what ends at once: it has no start time any more, and nobody may have reaped it.
+TEST_F(Oci, EndedBeforeItsStartTimeWasRead) {
+  const pid_t dead = ::fork();
+  if (dead == 0) ::_exit(0);
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(dead), &ended, WEXITED | WNOWAIT), 0);
+  const std::string directory = bundle_->container_dir("z");
+  std::filesystem::create_directories(directory);
+  const oci::Json state = {{"id", "z"}, {"pid", dead}, {"startTime", 0}, {"started", true}};
+  write_file(directory + "/state.json", state.dump());
+  EXPECT_EQ(bundle_->status("z"), "stopped");
+  EXPECT_TRUE(bundle_->oci({"delete", "z"}).ok());
+  EXPECT_EQ(::waitpid(dead, nullptr, 0), dead);
 }
 
 TEST_F(Oci, DeleteOfOneThatWaits) {
