@@ -48,6 +48,7 @@ std::vector<std::vector<scmp_arg_cmp>> alternatives(const Rule& rule) {
   }
   if (!twice) return {all};
   std::vector<std::vector<scmp_arg_cmp>> each;
+  each.reserve(all.size());
   for (const scmp_arg_cmp& one : all) each.push_back({one});
   return each;
 }

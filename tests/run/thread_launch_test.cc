@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -28,11 +29,15 @@ class LaunchThread : public testing::Test {
   }
 };
 
-// Takes the heap's locks as often as it can. It rests now and then, for on a machine with few CPUs
-// the launches would only wait for their turn.
+constexpr int kHeapUsers = 64;
+
+// Takes the heap's locks as often as it can. All of them together rest as long as they work: where CPUs are few or have other
+// work, too, each works longer, and the launches would only wait for their turn.
 void use_heap(const std::atomic<bool>& stop) {
+  using std::chrono::steady_clock;
   std::vector<void*> held;
   while (!stop) {
+    const auto begin = steady_clock::now();
     for (size_t i = 0; i < 200 && !stop; ++i) {
       held.push_back(std::malloc(16 + i * 40));
       if (held.size() > 50) {
@@ -41,7 +46,8 @@ void use_heap(const std::atomic<bool>& stop) {
         held.pop_back();
       }
     }
-    std::this_thread::sleep_for(milliseconds(2));
+    const auto worked = std::chrono::ceil<milliseconds>((steady_clock::now() - begin) * kHeapUsers);
+    std::this_thread::sleep_for(std::clamp(worked, milliseconds(2), milliseconds(200)));
   }
   for (void* memory : held) std::free(memory);
 }
@@ -53,7 +59,7 @@ void launch_among_threads(int launches) {
   ASSERT_NE(memory, MAP_FAILED);
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
-  for (int i = 0; i < 64; ++i) threads.emplace_back([&stop] { use_heap(stop); });
+  for (int i = 0; i < kHeapUsers; ++i) threads.emplace_back([&stop] { use_heap(stop); });
   const Spec spec = default_sandbox({"/bin/true"});
   for (int i = 0; i < launches; ++i) {
     const Result<ExitStatus> status = isle::run(spec);

@@ -19,6 +19,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("ISLE_BUILD_DIR", "build/release")).resolve()
 MUST_RUN = os.environ.get("ISLE_TESTS_MUST_RUN", "").split(",")
 UNPACKED = BUILD.parent / "engines"
+DEBIAN = UNPACKED / "debian.tar"  # an image's files
 TTY = "tty"
 IMAGE = "docker.io/library/bb:latest"  # what write_image() writes
 NAMES = ("sh", "cat", "echo", "id", "sleep", "true", "hostname", "grep", "tty", "touch", "stat")
@@ -114,6 +115,8 @@ class Suite:
             return self.has("slirp4netns") or self.has("pasta and podman 4.4")
         if need.startswith("/"):
             return os.path.exists(need)
+        if need == "an image of Debian":
+            return DEBIAN.exists()
         if need in ("v1", "v2"):
             return (need == "v1") == self.v1
         return pathlib.Path(f"/dev/{need}").exists() if need in ("fuse", "mqueue") else shutil.which(need) is not None

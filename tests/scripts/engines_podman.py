@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-from engines import BUILD, TTY, Cgroups, Suite, in_own_namespaces
+from engines import BUILD, DEBIAN, TTY, Cgroups, Suite, in_own_namespaces
 
 UID = 54322
 SUBIDS = "containers:200000:65536\nengineuser:300000:65536\n"
@@ -203,6 +203,21 @@ USER = [
     ("run --rm --network pasta bb ip -o addr", 0, f"{UPLINK} ", "pasta and podman 4.4", "nonet"),
     ("run --rm --network pasta --publish 8080:80 bb ip -o addr", 0, UPLINK_ADDRESS, "pasta and podman 4.4", "nonet"),
 ]
+# A whole distribution's image, as debootstrap makes it.
+DEBIAN_ROWS = [
+    ("run --rm debian dpkg --version", 0, "package management"),
+    ("run --rm debian ls -l /dev/pts/ptmx /bin/sh", 0, "dash"),
+    ("run --rm --user games debian id", 0, "uid=5(games) gid=60(games)"),
+    ("run --rm --group-add adm --user www-data debian id", 0, "4(adm)"),
+    ("run --rm debian su -s /bin/sh -c 'id -un' nobody", 0, "nobody"),
+    ("run --rm --user nobody debian su -c id", 1, "Authentication failure"),
+    ("run --rm --security-opt no-new-privileges --user nobody debian su -c id", 1, ""),
+    ("run --rm --cap-drop all debian su -s /bin/sh -c id nobody", 1, "set groups"),
+    ("run --rm debian sh -c 'useradd -m new && su - new -c pwd'", 0, "/home/new"),
+    ("run --rm debian perl -e 'print join q( ), map { -e qq(/proc/$_) ? 1 : 0 } qw(self sys)'", 0, "1 1"),
+    ("run --rm --read-only debian touch /etc/x", 1, "Read-only"),
+    ("run --rm -it debian sh -c 'tty; stty size'", 0, "/dev/pts/0", TTY),
+]
 BUILDAH = [("build --isolation oci -t made .", 0, "built", "seccomp")]
 
 
@@ -267,6 +282,13 @@ def main():
                 continue
             for row in rows:
                 check(suite, podman, row, options.only)
+            if not suite.has("an image of Debian"):
+                suite.skip("an image of Debian", len(DEBIAN_ROWS))
+            else:
+                shutil.copy(DEBIAN, podman.home / "context/debian.tar")
+                suite.judge("podman import of Debian", *podman.run(suite, "import", "debian.tar", "debian"), 0, "")
+                for row in DEBIAN_ROWS:
+                    check(suite, podman, row, options.only)
             if not suite.has("buildah"):
                 suite.skip("buildah", len(BUILDAH))
                 continue
