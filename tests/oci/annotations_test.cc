@@ -165,6 +165,7 @@ TEST_F(OciAnnotations, UnsafeOnesAreTold) {
 }
 
 TEST_F(OciAnnotations, IdmapWithMapsInTheOption) {
+  ISLE_REQUIRE("idmap");
   const std::string source = bundle_->dir().make_dir("source");
   for (const uint32_t id : {5U, 12U}) {
     const std::string file = source + "/" + std::to_string(id);
