@@ -130,8 +130,8 @@ struct Host {
   bool idmapped_tmpfs = false;            ///< 6.3
   bool overlay_in_user_namespace = true;  ///< 5.11
   bool proc_pidns_option = false;         ///< 6.18
-  bool mount_on_detached = false;         ///< And copies of what is detached, by open_tree (6.15).
-  bool cgroup_kill = true;                ///< 5.14
+  bool copy_of_detached = false;  ///< open_tree copies a mount that is itself detached (6.15).
+  bool cgroup_kill = true;        ///< 5.14
 
   CgroupFacts cgroup = {};
 

@@ -163,8 +163,7 @@ MountLabel read_label(const Node& config, const Circumstances& with) {
   const auto text = linux_node ? linux_node->get("mountLabel") : std::nullopt;
   if (text && text->filled() && !with.selinux)
     text->warn("this kernel has no SELinux; no mount is labelled");
-  const auto annotations = config.get("annotations");
-  const auto type = annotations ? annotations->get("run.oci.mount_context_type") : std::nullopt;
+  const auto type = annotation(config, "run.oci.mount_context_type");
   MountLabel label = {type ? type->text() : "context", text ? text->text() : ""};
   constexpr std::string_view kTypes[] = {"context", "fscontext", "defcontext", "rootcontext"};
   if (std::ranges::find(kTypes, label.first) == std::end(kTypes))

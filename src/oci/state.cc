@@ -21,12 +21,13 @@ std::unexpected<Error> no_container(const std::string& id) {
 
 /// With those above it.
 Status make_directories(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  const auto make = [&] { return ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST; };
+  if (make()) return {};
   const size_t slash = path.rfind('/');
-  if (errno != ENOENT || slash == std::string::npos || slash == 0)
-    return fail(errno, fmt::format("make the directory \"{}\"", path));
-  if (Status status = make_directories(path.substr(0, slash)); !status) return status;
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  if (errno == ENOENT && slash != std::string::npos && slash != 0) {
+    if (Status status = make_directories(path.substr(0, slash)); !status) return status;
+    if (make()) return {};
+  }
   return fail(errno, fmt::format("make the directory \"{}\"", path));
 }
 

@@ -157,6 +157,20 @@ void pause_ms(long ms) {
   ::nanosleep(&time, nullptr);
 }
 
+/// Who was put into somebody else's cgroup of the v1 freezer, and is frozen there, does not end; the
+/// kernel thaws who comes into one that is not frozen.
+void bring_back(const oci::State& state) {
+  const std::string* own = cgroup_with(state, "freezer.state");
+  if (own == nullptr) return;
+  std::vector<pid_t> here;
+  add_processes_below(*own, here);
+  for (const pid_t pid : processes(state)) {
+    if (std::ranges::find(here, pid) != here.end()) continue;
+    const Fd file(::open((*own + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (file) (void)cli::write_all(file.get(), std::to_string(pid));
+  }
+}
+
 }  // namespace
 
 bool is_ordinary_user() {
@@ -202,7 +216,7 @@ std::vector<pid_t> processes(const oci::State& state) {
   std::vector<pid_t> pids;
   if (!state.cgroups.empty()) {
     add_processes_below(state.cgroups.front(), pids);
-  } else if (state.host_pid > 0 && start_time(state.host_pid) == state.start_time) {
+  } else if (open_process(state).value_or(Fd())) {
     const std::string space = link_of(fmt::format("/proc/{}/ns/pid", state.host_pid));
     for (const pid_t pid : all_processes())
       if (pid == state.host_pid ||
@@ -250,24 +264,6 @@ Status freeze(const oci::State& state, bool frozen) {
   return fail(EBUSY, fmt::format("freeze container \"{}\"", state.id));
 }
 
-namespace {
-
-/// Who was put into somebody else's cgroup of the v1 freezer, and is frozen there, does not end; the
-/// kernel thaws who comes into one that is not frozen.
-void bring_back(const oci::State& state) {
-  const std::string* own = cgroup_with(state, "freezer.state");
-  if (own == nullptr) return;
-  std::vector<pid_t> here;
-  add_processes_below(*own, here);
-  for (const pid_t pid : processes(state)) {
-    if (std::ranges::find(here, pid) != here.end()) continue;
-    const Fd file(::open((*own + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-    if (file) (void)cli::write_all(file.get(), std::to_string(pid));
-  }
-}
-
-}  // namespace
-
 Status end(const oci::State& state, const Fd& process) {
   if (!process && state.own_pids) return {};  // the others ended with it
   if (process) send_signal(process.get(), SIGKILL);
@@ -286,17 +282,17 @@ Status end(const oci::State& state, const Fd& process) {
               fmt::format("end container \"{}\": pid {} does not end", state.id, state.host_pid));
 }
 
-Status expect_unused_cgroups(oci::State state, const Host& host) {
-  std::erase_if(state.cgroups, [&](const std::string& cgroup) {
-    return host.file(cgroup).kind == FileKind::missing;
-  });
+Status expect_unused_cgroups(const oci::State& state, const Host& host) {
+  oci::State there;
   for (const std::string& cgroup : state.cgroups)
+    if (host.file(cgroup).kind != FileKind::missing) there.cgroups.push_back(cgroup);
+  for (const std::string& cgroup : there.cgroups)
     if (const size_t count = members_of(cgroup).size(); count != 0)
       return fail(EBUSY, fmt::format("container's cgroup is not empty: {} processes in \"{}\"",
                                      count, cgroup));
-  if (is_frozen(state))
+  if (is_frozen(there))
     return fail(EBUSY,
-                fmt::format("container's cgroup unexpectedly frozen: \"{}\"", freezer(state)));
+                fmt::format("container's cgroup unexpectedly frozen: \"{}\"", freezer(there)));
   return {};
 }
 

@@ -22,8 +22,9 @@ bool is_ordinary_user();
 /// Notes that `pid` is the container's first process. Errors: /proc cannot be read.
 Status take_process(oci::State& state, pid_t pid);
 
-/// The process of `state` by a descriptor that is no other's; none where it has ended. Errors: it cannot be
-/// found out, as without a free descriptor; then nothing may be said of it, least of all that it has ended.
+/// The process of `state` by a descriptor that is no other's; none where it has ended. Errors: it
+/// cannot be found out, as without a free descriptor; then nothing may be said of it, least of all
+/// that it has ended.
 Result<Fd> open_process(const oci::State& state);
 
 /// What it is doing, found out now; `process` is open_process()'s.
@@ -44,9 +45,9 @@ Status freeze(const oci::State& state, bool frozen);
 
 /// SIGKILL to all of it, and waits until its first process, open_process()'s, has ended.
 Status end(const oci::State& state, const Fd& process);
-/// That nobody is in the cgroups yet that it is to have, those of them that `host` has, and that they are not
-/// frozen: who enters such a one never comes back.
-Status expect_unused_cgroups(oci::State state, const Host& host);
+/// Of the cgroups that it is to have, those that `host` has already: that nobody is in them, and that
+/// they are not frozen, since who enters such a one never comes back.
+Status expect_unused_cgroups(const oci::State& state, const Host& host);
 /// Removes its cgroups, as far as nobody else is in them.
 Status remove_cgroups(const oci::State& state);
 

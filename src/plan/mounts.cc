@@ -472,7 +472,7 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
     return new_file_system("tmpfs", "isle", options, attributes, op.from);
   };
   // One file system for all: what costs is the superblock.
-  if (host_.mount_on_detached && empty_ == kNone) empty_ = new_empty();
+  if (host_.copy_of_detached && empty_ == kNone) empty_ = new_empty();
   const size_t begin = b_.step_count();
   const auto skip_rest_from = [&](size_t index) {
     b_.step(index).skip = static_cast<uint16_t>(b_.step_count() - 1 - index);

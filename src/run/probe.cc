@@ -107,7 +107,7 @@ void set_features(Host& host) {
   host.idmapped_tmpfs = kernel >= KernelVersion{6, 3};
   host.overlay_in_user_namespace = kernel >= KernelVersion{5, 11};
   host.proc_pidns_option = kernel >= KernelVersion{6, 18};
-  host.mount_on_detached = kernel >= KernelVersion{6, 15};
+  host.copy_of_detached = kernel >= KernelVersion{6, 15};
   host.cgroup_kill = kernel >= KernelVersion{5, 14};
 }
 

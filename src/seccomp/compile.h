@@ -15,9 +15,8 @@ using Program = std::vector<uint64_t>;
 
 /// The program for `profile` on this machine's architecture and those it names. Names of system
 /// calls that libseccomp does not know are passed over, as every runtime of the field does, unless
-/// the profile has it otherwise. What is
-/// newer than all the profile names fails with ENOSYS where the default would be another errno or
-/// death: programs then fall back to what is older (runc has it so).
+/// Profile::unknown_fails. What is newer than all the profile names fails with ENOSYS where the
+/// default would be another errno or death: programs then fall back to what is older (runc has it so).
 /// Errors: what libseccomp says, by rule.
 [[nodiscard]] Result<Program> compile(const Profile& profile);
 

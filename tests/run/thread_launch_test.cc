@@ -31,8 +31,8 @@ class LaunchThread : public testing::Test {
 
 constexpr int kHeapUsers = 64;
 
-// Takes the heap's locks as often as it can. All of them together rest as long as they work: where CPUs are few or have other
-// work, too, each works longer, and the launches would only wait for their turn.
+// Takes the heap's locks as often as it can. All of them together rest as long as they work: where
+// CPUs are few or have other work, too, each works longer, and launches would wait for their turn.
 void use_heap(const std::atomic<bool>& stop) {
   using std::chrono::steady_clock;
   std::vector<void*> held;

@@ -471,7 +471,7 @@ TEST(CompileMounts, MaskedDirectoriesShareOneFileSystemWhereItCanBeCopied) {
     return n;
   };
   EXPECT_EQ(count(steps(spec, host), "\"source\" \"isle\""), 2U);
-  host.mount_on_detached = true;
+  host.copy_of_detached = true;
   const std::string plan = steps(spec, host);
   EXPECT_EQ(count(plan, "\"source\" \"isle\""), 1U);
   EXPECT_TRUE(in_order(plan, {"fsmount", "make_dir_in", "OPEN_TREE_CLONE|AT_EMPTY_PATH",

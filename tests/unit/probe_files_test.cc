@@ -25,12 +25,12 @@ TEST(Features, FollowTheVersion) {
   host.kernel = {6, 1};
   set_features(host);
   EXPECT_FALSE(host.idmapped_tmpfs);
-  EXPECT_FALSE(host.mount_on_detached);
+  EXPECT_FALSE(host.copy_of_detached);
   EXPECT_TRUE(host.cgroup_kill);
   host.kernel = {6, 18};
   set_features(host);
   EXPECT_TRUE(host.idmapped_tmpfs);
-  EXPECT_TRUE(host.mount_on_detached);
+  EXPECT_TRUE(host.copy_of_detached);
   EXPECT_TRUE(host.proc_pidns_option);
 }
 
