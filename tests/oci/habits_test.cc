@@ -119,8 +119,8 @@ TEST_F(OciHabits, WorkingDirectoryIsEnteredBeforePrivilegeGoes) {
 
 TEST_F(OciHabits, CpusOfTheCallerAreNotTheContainers) {
   ISLE_REQUIRE("program:taskset");
-  const std::string all = sh("grep Cpus_allowed_list /proc/self/status").out;
   bundle_->set_command({"grep", "Cpus_allowed_list", "/proc/self/status"});
+  const std::string all = bundle_->oci({"run", "c"}).out;
   const auto result = sh("exec taskset -c 0 " + Bundle::runtime() + " --root " +
                          (bundle_->dir() / "state") + " run c");
   EXPECT_EQ(result.out, all) << result;

@@ -1,5 +1,6 @@
 // main() of every test binary.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <string_view>
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
                  unknown.c_str());
     return 2;
   }
+  ::umask(022);  // other users read what tests make
   isle::test::install_listeners();
   const bool list_only = argc > 1 && std::string_view(argv[1]) == "--requirements";
   const int status = list_only ? (print_requirements(), 0) : RUN_ALL_TESTS();
