@@ -86,6 +86,9 @@ struct Bind {
   bool detached = false;
   bool recursive = true;
   MountAttributes attributes = {};
+  /// MOUNT_ATTR_* that are cleared, too, unless a more privileged mount namespace has locked one of
+  /// them (mount_namespaces(7)): then all of these stay as they are.
+  uint64_t clear_unlocked = 0;
   Propagation propagation = Propagation::unchanged;
   bool propagation_recursive = false;
   /// Idmapped mount (Linux 5.12): empty means none. Needs CAP_SYS_ADMIN over the file system.

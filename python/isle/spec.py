@@ -123,6 +123,7 @@ class Bind:
     source_fd: Any = None
     recursive: bool = True
     attributes: Optional[Attributes] = None
+    clear_unlocked: int = 0
     propagation: str = "unchanged"
     propagation_recursive: bool = False
     uid_mappings: Sequence[Union[IdMapping, Tuple[int, int, int]]] = ()

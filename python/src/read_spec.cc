@@ -160,7 +160,8 @@ void fields(const Fields& f, MountAttributes& x) {
 void fields(const Fields& f, Bind& x) {
   f("source", x.source)("source_fd", x.source_fd)("detached", x.detached);
   f("recursive", x.recursive);
-  f("attributes", x.attributes)("propagation", x.propagation);
+  f("attributes", x.attributes)("clear_unlocked", x.clear_unlocked);
+  f("propagation", x.propagation);
   f("propagation_recursive", x.propagation_recursive)("uid_mappings", x.uid_mappings);
   f("gid_mappings", x.gid_mappings)("idmap_recursive", x.idmap_recursive);
   f("idmap_as_joined", x.idmap_as_joined);

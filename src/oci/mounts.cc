@@ -1,5 +1,6 @@
 // "mounts", "linux.devices", masked and read-only paths: what is done to the root, in this order.
 #include <fmt/format.h>
+#include <linux/mount.h>
 
 #include <algorithm>
 #include <charconv>
@@ -124,6 +125,19 @@ void read_idmap(const Node& mount, std::string_view text, const Spec& spec, Bind
   }
 }
 
+/// What an option sets or clears replaces what the source's mount has, as with mount(2)'s MS_REMOUNT |
+/// MS_BIND, which engines know from other runtimes; without one all is as there. A container with user ids of
+/// its own is not given what the source's mount forbids, unless an option says so.
+void replace_flags(const Spec& spec, Bind& bind) {
+  constexpr uint64_t kNeverLocked = MOUNT_ATTR_NOSYMFOLLOW;
+  constexpr uint64_t kLockable =
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  const uint64_t said = bind.attributes.set | bind.attributes.clear;
+  if (said == 0) return;
+  bind.attributes.clear |= kNeverLocked & ~said;
+  if (spec.find(NamespaceType::user) == nullptr) bind.clear_unlocked = kLockable & ~said;
+}
+
 Bind bind_of(const Node& mount, const Options& options, const Circumstances& with, Spec& spec) {
   Bind bind{.recursive = options.bind.value_or(true),
             .attributes = options.attributes,
@@ -150,6 +164,7 @@ Bind bind_of(const Node& mount, const Options& options, const Circumstances& wit
     if (bind.uid_mappings.empty() && !bind.idmap_as_joined)
       mount.refuse("idmap: neither the mount nor the container has a map");
   }
+  replace_flags(spec, bind);
   if (!options.data.empty())
     mount.warn(fmt::format("\"{}\" means nothing for a bind mount", options.data.front().first));
   return bind;

@@ -212,6 +212,9 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const Register tree = made != runtime_binds_.end() ? made->second : b_.take();
   if (made == runtime_binds_.end()) bind_source(op, bind, tree, first_);
   set_attributes(tree, bind.attributes, op.from);
+  if (bind.clear_unlocked != 0)
+    init(Op::mount_setattr, op.from, {tree, 0, kEmptyPath, 0, bind.clear_unlocked, 0, kNone})
+        .pass_over = EPERM;
   if (bind.propagation != Propagation::unchanged)
     init(Op::mount_setattr, op.from,
          {tree, 0, bind.propagation_recursive ? kWholeTree : kEmptyPath, 0, 0,

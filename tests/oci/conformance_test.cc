@@ -147,9 +147,10 @@ TEST_F(OciConformance, SocketActivation) {
   shell("echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3");
   const std::string text = bundle_->dir().write("text", "given\n");
   const auto with = [&](const std::string& setting) {
-    return run_command({"/bin/sh", "-c", "exec 3<" + text + "; " + setting + " exec \"$@\"", "sh",
-                        Bundle::runtime(), "--root", bundle_->dir() / "state", "run", "c"},
-                       {.working_dir = bundle_->dir() / "bundle"});
+    return run_command(
+        {"/bin/sh", "-c", "unset LISTEN_PID; exec 3<" + text + "; " + setting + " exec \"$@\"",
+         "sh", Bundle::runtime(), "--root", bundle_->dir() / "state", "run", "c"},
+        {.working_dir = bundle_->dir() / "bundle"});
   };
   EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_FDNAMES=a").out, "1 1 a\ngiven\n");
   EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_PID=$$").out, "1 1\ngiven\n");
@@ -321,6 +322,45 @@ TEST_F(OciConformance, BindOfWhatOnlyTheHostsRootMayReach) {
                                        {"destination", "/mnt/a"},
                                        {"options", {"rbind", "ro"}}});
   EXPECT_EQ(run_shell("cat /mnt/a/file").out, "reached\n");
+}
+
+// As engines know it from mount(2)'s remount of a bind: an option that says anything of the flags
+// replaces them; with a user namespace what the source's mount forbids goes only where an option says so.
+TEST_F(OciConformance, FlagsOfABindAreThoseOfItsOptions) {
+  struct Case {
+    const char* source;
+    Json options;
+    const char* seen;
+    const char* seen_by_users;
+  };
+  const Case cases[] = {
+      {"ro,nosuid,noexec", {"bind", "rprivate"}, "ro,nosuid,noexec", "ro,nosuid,noexec"},
+      {"ro,nosuid,nodev,noexec", {"bind", "rw"}, "rw", "rw,nosuid,nodev,noexec"},
+      {"nodev,noexec", {"bind", "nosuid", "ro"}, "ro,nosuid", "ro,nosuid,nodev,noexec"},
+      {"noexec,noatime", {"bind", "dev"}, "rw,noatime", "rw,noexec,noatime"},
+      {"nosuid,nosymfollow", {"bind", "exec"}, "rw", "rw,nosuid"},
+  };
+  bundle_->set_command({"sh", "-c",
+                        "grep ' /there ' /proc/self/mountinfo | cut -d' ' -f6 | "
+                        "sed s/,relatime//"});
+  auto& mounts = bundle_->config["mounts"];
+  mounts.push_back({{"source", bundle_->dir().make_dir("source")}, {"destination", "/there"}});
+  for (const bool has_users : {false, true}) {
+    if (has_users) map_ids(0, 65536);
+    for (const Case& each : cases) {
+      mounts.back()["options"] = each.options;
+      bundle_->save();
+      const auto result = run_command(
+          {"unshare", "--mount", "sh", "-c",
+           "mount -t tmpfs source \"$1\" && mount -o remount,bind,\"$2\" \"$1\" && shift 2 && "
+           "exec \"$@\"",
+           "sh", bundle_->dir() / "source", each.source, Bundle::runtime(), "--root",
+           bundle_->dir() / "state", "run", "c"},
+          {.working_dir = bundle_->dir() / "bundle"});
+      EXPECT_EQ(result.out, std::string(has_users ? each.seen_by_users : each.seen) + "\n")
+          << each.source << " " << each.options << result;
+    }
+  }
 }
 
 TEST_F(OciConformance, TerminalIsItsUsers) {
