@@ -172,9 +172,38 @@ long check_alive(const Context& context) noexcept {
   return (poll.revents & sys::kPollHup) != 0 ? -ESRCH : 0;
 }
 
+/// While one lives, SIGHUP, SIGINT, SIGQUIT and SIGTERM end this process, whoever sends them: from the
+/// first one of a pid namespace the kernel keeps what that does not handle, pid_namespaces(7).
+class EndsBySignal {
+ public:
+  EndsBySignal() noexcept {
+    // A handler that does not return: there is nothing to restore.
+    constexpr std::uint64_t kRestorer = 0x04000000;
+    sys::kernel_sigaction end;
+    end.handler = end.restorer = reinterpret_cast<std::uint64_t>(&end_by);
+    end.flags = kRestorer;
+    for (int i = 0; i < kSignals; ++i) sys::rt_sigaction(kEnding[i], &end, &before_[i]);
+  }
+  ~EndsBySignal() {
+    for (int i = 0; i < kSignals; ++i) sys::rt_sigaction(kEnding[i], &before_[i], nullptr);
+  }
+  EndsBySignal(const EndsBySignal&) = delete;
+  EndsBySignal& operator=(const EndsBySignal&) = delete;
+
+ private:
+  static constexpr int kSignals = 4;
+  static constexpr int kEnding[kSignals] = {1, 2, 3, 15};
+  static void end_by(int signal) noexcept {
+    constexpr int kBySignal = 128;  // as a shell tells of it
+    sys::exit_group(kBySignal + signal);
+  }
+  sys::kernel_sigaction before_[kSignals];
+};
+
 /// Lets the runtime go, and waits for whoever starts the command: that one is told what comes of
 /// it, as the runtime would have been.
 long await_start(Context& context, const Step& step) noexcept {
+  const EndsBySignal ends;
   Message message;
   message.kind = Message::Kind::created;
   if (const int sent = send(context.channel, message); sent < 0) return sent;

@@ -208,6 +208,13 @@ std::string cleaned(std::string_view path) {
   return clean;
 }
 
+/// A destination as the host has it is meant below the root: runc has always read it so.
+std::string inside(std::string path, const std::string& root) {
+  const std::string clean = cleaned(path);
+  if (root.empty() || !(clean + '/').starts_with(root + '/')) return path;
+  return clean == root ? "/" : clean.substr(root.size());
+}
+
 /// What stands at /proc is believed by much that runs inside (CVE-2019-16884).
 void check_proc(const Node& mount, const FsOperation& operation) {
   if (cleaned(operation.destination) != "/proc") return;
@@ -224,6 +231,7 @@ void read_mount(const Node& mount, const Circumstances& with, const MountLabel& 
   std::string path = destination->text();
   if (path.empty()) destination->expected("a path");
   if (!path.starts_with('/')) path.insert(0, "/");
+  if (spec.root) path = inside(std::move(path), cleaned(spec.root->path));
   Options options;
   for (const Node& option : mount.elements("options")) read_option(option, options);
   const std::string type = mount.text_or("type");

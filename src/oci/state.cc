@@ -159,14 +159,15 @@ std::string public_text(const State& state, Phase phase, bool indented) {
 
 Status check_id(std::string_view id) {
   constexpr size_t kLongest = 1024;
-  const bool good = !id.empty() && id.size() <= kLongest && id != "." && id != ".." &&
-                    std::ranges::all_of(id, [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                             (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '.' || c == '-';
-                    });
-  if (good) return {};
-  return fail(0, fmt::format("invalid container id \"{}\": expected 1 to {} of [A-Za-z0-9_+.-]", id,
-                             kLongest));
+  const auto bad = std::ranges::find_if_not(id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '+' || c == '.' || c == '-';
+  });
+  if (bad == id.end() && !id.empty() && id.size() <= kLongest && id != "." && id != "..") return {};
+  return fail(
+      0, fmt::format("invalid container id \"{}\": {}expected 1 to {} of [A-Za-z0-9_+.-]", id,
+                     bad == id.end() ? "" : fmt::format("invalid character `{}` in the ID: ", *bad),
+                     kLongest));
 }
 
 Result<Directory> Directory::create(const std::string& root, const std::string& id) {

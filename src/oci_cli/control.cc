@@ -72,11 +72,6 @@ Status kill_one(const Call& call, const std::string& id, std::string_view word, 
     signal_all(opened->state, number);
     return {};
   }
-  // Until its start it is isle-exec, which handles no signal; and the kernel keeps from the first
-  // process of a pid namespace what that does not handle (pid_namespaces(7)).
-  const bool asks_to_end =
-      number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
-  if (asks_to_end && opened->process && phase_of(*opened) == Phase::created) number = SIGKILL;
   if (!opened->process)
     return fail(0, fmt::format("cannot kill container \"{}\": container not running", id));
   if (::syscall(SYS_pidfd_send_signal, opened->process.get(), number, nullptr, 0) < 0)

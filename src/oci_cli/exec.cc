@@ -164,10 +164,10 @@ Status join_cgroups(const Call& call, const oci::State& state, Spec& spec) {
     if (has_processes_file(cgroup))
       spec.resources.join.push_back({.value = cgroup, .from = from});
     else if (!chosen[i].empty() && has_processes_file(own))
-      return fail(
-          0, fmt::format(
-                 "error adding pid of the process to cgroups: \"{}\": no such file or directory",
-                 cgroup));
+      return fail(0,
+                  fmt::format("error adding pid of the process to cgroups: open {}/cgroup.procs: "
+                              "no such file or directory",
+                              cgroup));
   }
   return {};
 }

@@ -65,9 +65,11 @@ int dispatch(std::span<char* const> argv) {
   for (const Verb& verb : kVerbs)
     if (verb.name == call.line.verb)
       return call.line.has("help") ? call.report.print(usage(verb.name)) : verb.main(call);
-  return call.report.fail({.what = call.line.verb.empty()
-                                       ? "no command was given"
-                                       : fmt::format("unknown command \"{}\"", call.line.verb),
+  const std::string& verb = call.line.verb;
+  return call.report.fail({.what = verb.empty() ? "no command was given"
+                                   : call.line.has("help")
+                                       ? fmt::format("No help topic for '{}'", verb)
+                                       : fmt::format("unknown command \"{}\"", verb),
                            .hint = "isle-oci --help lists the commands"});
 }
 

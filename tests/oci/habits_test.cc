@@ -96,6 +96,34 @@ TEST_F(OciHabits, WhatWaitsCanBeAskedToEnd) {
   ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
   EXPECT_TRUE(bundle_->oci({"kill", "c", "TERM"}).ok());
   EXPECT_TRUE(bundle_->becomes("c", "stopped"));
+
+  // By others, too, as an engine that was given the process's descriptor.
+  ASSERT_TRUE(bundle_->create("d").ok()) << bundle_->output();
+  ASSERT_TRUE(sh("kill -HUP " + pid_of("d")).ok());
+  EXPECT_TRUE(bundle_->becomes("d", "stopped"));
+}
+
+TEST_F(OciHabits, DestinationsMayBeTheHostsPathsOfThem) {
+  fs::create_directory(bundle_->rootfs("/shown"));
+  write_file(bundle_->rootfs("/shown/file"), "seen");
+  const std::string beside = bundle_->dir() / "bundle/rootfs-beside";
+  add_mount({{"destination", bundle_->rootfs("//one")}, {"type", "tmpfs"}});
+  add_mount({{"destination", bundle_->rootfs("/one/two")},
+             {"type", "bind"},
+             {"source", bundle_->rootfs("/shown")},
+             {"options", {"rbind"}}});
+  add_mount({{"destination", beside}, {"type", "tmpfs"}});  // not below the root
+  bundle_->set_command({"sh", "-c", "cat /one/two/file; cut -d' ' -f5 /proc/self/mountinfo"});
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out.find("seen/\n"), 0) << result;
+  for (const std::string& point : {std::string("/one"), std::string("/one/two"), beside})
+    EXPECT_NE(result.out.find("\n" + point + "\n"), std::string::npos) << point << result;
+}
+
+TEST_F(OciHabits, HelpOnWhatIsNoCommand) {
+  const auto result = bundle_->oci({"frobnicate", "--help"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("No help topic for 'frobnicate'"), std::string::npos) << result;
 }
 
 TEST_F(OciHabits, TerminalThatAProgramReadsHasPlainNewlines) {

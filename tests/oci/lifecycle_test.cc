@@ -125,10 +125,11 @@ TEST_F(Oci, ExecIntoACgroupBelow) {
   const auto one = bundle_->oci({"exec", "--cgroup", v2 ? "/sub" : "pids:/sub", "c", "grep",
                                  v2 ? "0::" : "pids", "/proc/self/cgroup"});
   EXPECT_NE(one.out.find("/sub\n"), std::string::npos) << one;
-  for (const auto& [cgroup, words] : {std::pair{"--cgroup=pids:../..", "bad sub cgroup path"},
-                                      {"--cgroup=..", "bad sub cgroup path"},
-                                      {"--cgroup=none:/", "unknown controller \"none\""},
-                                      {"--cgroup=other", "no such file or directory"}}) {
+  for (const auto& [cgroup, words] :
+       {std::pair{"--cgroup=pids:../..", "bad sub cgroup path"},
+        {"--cgroup=..", "bad sub cgroup path"},
+        {"--cgroup=none:/", "unknown controller \"none\""},
+        {"--cgroup=other", "other/cgroup.procs: no such file or directory"}}) {
     const auto refused = bundle_->oci({"exec", cgroup, "c", "true"});
     EXPECT_EQ(refused.exit_code, 255) << refused;
     EXPECT_NE(refused.err.find(words), std::string::npos) << refused;
@@ -299,6 +300,8 @@ TEST_F(Oci, BadIds) {
     EXPECT_EQ(result.exit_code, 1) << id;
     EXPECT_NE(result.err.find("invalid container id"), std::string::npos) << result;
   }
+  const auto slash = bundle_->oci({"state", "a/b"});
+  EXPECT_NE(slash.err.find("invalid character `/` in the ID"), std::string::npos) << slash;
 }
 
 TEST_F(Oci, ListAndPs) {
