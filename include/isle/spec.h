@@ -158,8 +158,9 @@ struct WriteFile {
   std::string text = {};
 };
 
-/// A device node: bound from the host where mknod is refused (user namespaces). `optional`: left
-/// as it is where the name is taken.
+/// A device node. In a new user namespace, where mknod is refused, one with an Origin is made outside
+/// with its owner and mode, and attached (the machine's root only; Linux 6.15); else what the host has
+/// at that path is bound. `optional`: left as it is where the name is taken.
 struct MakeDevice {
   mode_t mode = 0666;  ///< S_IFCHR, S_IFBLK or S_IFIFO with the permission bits.
   uint32_t major = 0;

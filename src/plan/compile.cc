@@ -79,6 +79,7 @@ Result<Plan> Compiler::compile() {
     return std::unexpected(status.error());
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
   if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
+  devices_by_runtime();
   const bool joins_mount =
       spec_.find(NamespaceType::mount) != nullptr && !spec_.creates(NamespaceType::mount);
   if (joins_mount && !spec_.keep.empty())

@@ -122,9 +122,12 @@ class Compiler {
   void attach(Register mount, Register dir, std::string_view path, bool directory, Origin from,
               bool no_follow = false);
   void bind_by_runtime(size_t index, const Bind& bind);
+  void devices_by_runtime();
+  [[nodiscard]] bool may_make_devices() const;
+  [[nodiscard]] Register made_by_runtime(const FsOperation& op) const;
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
-                           uint64_t attributes, Origin from);
+                           uint64_t attributes, Origin from, Actor actor = Actor::init);
   void finish_read_only();
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
   void device_node(Register host_dev, Register dev, const char* name, uint32_t major,
@@ -229,7 +232,7 @@ class Compiler {
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;
   bool runtime_has_late_steps_ = false;
-  /// Binds (of spec_.mounts) that the runtime has made already.
+  /// Binds and devices (of spec_.mounts) that the runtime has made already.
   std::vector<std::pair<size_t, Register>> runtime_binds_;
 };
 

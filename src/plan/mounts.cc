@@ -38,6 +38,12 @@ std::string_view trimmed(std::string_view path) {
   return path;
 }
 
+bool is_fifo(const MakeDevice& make) {
+  constexpr mode_t kType = 0170000;
+  constexpr mode_t kFifo = 0010000;
+  return (make.mode & kType) == kFifo;
+}
+
 }  // namespace
 
 Status Compiler::mount_all() {
@@ -80,19 +86,20 @@ void Compiler::set_attributes(Register mount, const MountAttributes& attributes,
 
 Register Compiler::new_file_system(std::string_view type, std::string_view source,
                                    std::span<const std::pair<std::string, std::string>> options,
-                                   uint64_t attributes, Origin from) {
+                                   uint64_t attributes, Origin from, Actor actor) {
   const Register context = b_.take();
   const Register mount = b_.take();
-  init(Op::fsopen, from, {text(type), context});
-  if (!source.empty()) init(Op::fsconfig_string, from, {context, text("source"), text(source)});
+  b_.add(actor, Op::fsopen, from, {text(type), context});
+  if (!source.empty())
+    b_.add(actor, Op::fsconfig_string, from, {context, text("source"), text(source)});
   for (const auto& [key, value] : options) {
     if (value.empty())
-      init(Op::fsconfig_flag, from, {context, text(key)});
+      b_.add(actor, Op::fsconfig_flag, from, {context, text(key)});
     else
-      init(Op::fsconfig_string, from, {context, text(key), text(value)});
+      b_.add(actor, Op::fsconfig_string, from, {context, text(key), text(value)});
   }
-  init(Op::fsconfig_create, from, {context});
-  init(Op::fsmount, from, {context, attributes, mount});
+  b_.add(actor, Op::fsconfig_create, from, {context});
+  b_.add(actor, Op::fsmount, from, {context, attributes, mount});
   b_.release(context);
   return mount;
 }
@@ -169,6 +176,50 @@ void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   runtime_binds_.emplace_back(index, tree);
 }
 
+/// mknod(2) is for the initial user namespace: for a new one the runtime makes the nodes that are asked
+/// for, with their owners and modes, in a file system of their own, and init attaches them.
+void Compiler::devices_by_runtime() {
+  if (!new_user() || !may_make_devices() || !host_.copy_of_detached) return;
+  Register nodes = kNone;
+  for (size_t i = 0; i < spec_.mounts.size(); ++i) {
+    const FsOperation& op = spec_.mounts[i];
+    const auto* make = std::get_if<MakeDevice>(&op.what);
+    if (make == nullptr || op.from == 0 || is_fifo(*make)) continue;
+    const auto uid = to_host(ids_.uid_map, make->uid);
+    const auto gid = to_host(ids_.gid_map, make->gid);
+    if (!uid || !gid) continue;  // bound from the host
+    if (nodes == kNone) {
+      runtime(Op::umask, op.from, {0});
+      nodes = new_file_system("tmpfs", "isle", {}, sys::bits(sys::MountAttr::nosuid), op.from,
+                              Actor::runtime);
+    }
+    const uint64_t name = text(std::to_string(i));
+    runtime(Op::mknod_in, op.from,
+            {nodes, name, make->mode, sys::device_number(make->major, make->minor)});
+    const Register node = b_.take();
+    runtime(Op::open_in, op.from, {nodes, name, kOpenPath, kInRoot, node});
+    runtime(Op::chown, op.from, {node, *uid, *gid});
+    const Register tree = b_.take();
+    runtime(Op::open_tree, op.from, {node, 0, sys::bits(kClone | sys::OpenTree::empty_path), tree});
+    b_.release(node);
+    runtime_binds_.emplace_back(i, tree);
+  }
+  if (nodes == kNone) return;
+  runtime(Op::restore_umask, 0);
+  b_.release(nodes);
+}
+
+bool Compiler::may_make_devices() const {
+  return host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
+}
+
+/// The detached tree that the runtime has made for `op`; nothing: none.
+Register Compiler::made_by_runtime(const FsOperation& op) const {
+  const auto index = static_cast<size_t>(&op - spec_.mounts.data());
+  const auto made = std::ranges::find(runtime_binds_, index, &std::pair<size_t, Register>::first);
+  return made != runtime_binds_.end() ? made->second : kNone;
+}
+
 /// A detached copy of what is to be bound, or what is detached already.
 void Compiler::bind_source(const FsOperation& op, const Bind& bind, Register tree, Actor actor) {
   auto flags = kClone;
@@ -206,11 +257,9 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
     return refuse(op.from, fact.error, fmt::format(R"(bind "{}" on "{}")", name, op.destination),
                   fact.why);
-  const auto index = static_cast<size_t>(&op - spec_.mounts.data());
-  const auto made = std::find_if(runtime_binds_.begin(), runtime_binds_.end(),
-                                 [&](const auto& entry) { return entry.first == index; });
-  const Register tree = made != runtime_binds_.end() ? made->second : b_.take();
-  if (made == runtime_binds_.end()) bind_source(op, bind, tree, first_);
+  const Register made = made_by_runtime(op);
+  const Register tree = made != kNone ? made : b_.take();
+  if (made == kNone) bind_source(op, bind, tree, first_);
   set_attributes(tree, bind.attributes, op.from);
   if (bind.clear_unlocked != 0)
     init(Op::mount_setattr, op.from, {tree, 0, kEmptyPath, 0, bind.clear_unlocked, 0, kNone})
@@ -412,11 +461,13 @@ Status Compiler::apply(const FsOperation& op, const WriteFile& write) {
 }
 
 Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
-  constexpr mode_t kType = 0170000;
-  constexpr mode_t kFifo = 0010000;
-  const bool may_make = spec_.find(NamespaceType::user) == nullptr &&
-                        host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
-  if ((make.mode & kType) != kFifo && !may_make) {
+  if (const Register made = made_by_runtime(op); made != kNone) {
+    attach(made, root_, op.destination, false, op.from);
+    b_.release(made);
+    return {};
+  }
+  const bool may_make = spec_.find(NamespaceType::user) == nullptr && may_make_devices();
+  if (!is_fifo(make) && !may_make) {
     const FileFact fact = host_.file(op.destination);
     if ((fact.kind != FileKind::character_device && fact.kind != FileKind::block_device) ||
         fact.device != sys::device_number(make.major, make.minor))

@@ -284,6 +284,30 @@ TEST_F(OciConformance, WordsForWhatIsRefused) {
 }
 
 // Set up by who has no id there: where uid 0 is not mapped nothing could be made.
+// The host has no such node to bind, or one that the container's root may not open.
+TEST_F(OciConformance, UserNamespaceHasTheDevicesThatAreListed) {
+  ISLE_REQUIRE("kernel:6.15");
+  map_ids(0, 1000);
+  bundle_->config["linux"]["devices"] = {
+      {{"path", "/dev/own"},
+       {"type", "c"},
+       {"major", 1},
+       {"minor", 5},
+       {"fileMode", 0644},
+       {"uid", 10},
+       {"gid", 11}},
+      {{"path", "/dev/full"}, {"type", "c"}, {"major", 1}, {"minor", 7}, {"fileMode", 0600}}};
+  const mode_t before = ::umask(077);
+  const auto result = run_shell(
+      "stat -c '%F %a %u:%g %t:%T' /dev/own /dev/full; head -c 3 /dev/own | od -An -tx1;"
+      "stat -c %u /dev/null");
+  ::umask(before);
+  EXPECT_EQ(result.out,
+            "character special file 644 10:11 1:5\ncharacter special file 600 0:0 1:7\n"
+            " 00 00 00\n65534\n")
+      << result;
+}
+
 TEST_F(OciConformance, UserNamespaceWithoutARoot) {
   map_ids(1000, 1);
   bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
