@@ -25,18 +25,37 @@ namespace {
 
 using oci::Phase;
 
-/// The mount whose root is at `path` of the container; 0: nothing is mounted right there.
-uint32_t mount_at(const Fd& root, const std::string& path) {
+/// The mount whose root is at `path` of the container.
+struct MountRoot {
+  uint32_t mount_id = 0;  ///< 0: nothing is mounted right there.
+  bool is_device = false;
+};
+
+MountRoot mount_at(const Fd& root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   const Fd file(
       static_cast<int>(::syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
   struct statx status{};
-  if (!file || ::statx(file.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 ||
+  if (!file || ::statx(file.get(), "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_TYPE, &status) < 0 ||
       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
-    return 0;
-  return static_cast<uint32_t>(status.stx_mnt_id);
+    return {};
+  return {static_cast<uint32_t>(status.stx_mnt_id), S_ISCHR(status.stx_mode)};
+}
+
+/// A device of the host's. Its /dev is a tmpfs where the host is a container itself; one of the
+/// container's own is mounted there as a whole, without which criu gives up.
+bool is_hosts_device(const Fd& root, const Mount& mount, const std::vector<Mount>& mounts) {
+  if (mount.root == "/") return false;
+  if (mount.fs_type == "devtmpfs") return true;
+  const bool of_its_own = std::ranges::any_of(mounts, [&](const Mount& each) {
+    return each.root == "/" && each.device_major == mount.device_major &&
+           each.device_minor == mount.device_minor;
+  });
+  if (of_its_own) return false;
+  const MountRoot found = mount_at(root, mount.mount_point);
+  return found.mount_id == mount.mountinfo_id && found.is_device;
 }
 
 /// What is mounted of the host criu leaves out: by the destination as config.json has it; what is
@@ -50,14 +69,14 @@ void add_mounts(const Fd& root, const std::vector<Mount>& mounts, const Spec& sp
   std::vector<Bound> bound;
   for (const FsOperation& operation : spec.mounts) {
     if (!std::holds_alternative<Bind>(operation.what)) continue;
-    const uint32_t id = mount_at(root, operation.destination);
+    const uint32_t id = mount_at(root, operation.destination).mount_id;
     for (const Mount& mount : mounts)
       if (id != 0 && mount.mountinfo_id == id)
         bound.push_back({mount.mount_point, operation.destination});
   }
   for (const Mount& mount : mounts) {
     std::string name;
-    if (mount.fs_type == "devtmpfs" && mount.root != "/") name = "/dev" + mount.root;
+    if (is_hosts_device(root, mount, mounts)) name = "/dev" + mount.root;
     for (const Bound& each : bound) {
       if (mount.mount_point == each.point) name = each.name;
       if (mount.mount_point.starts_with(each.point + "/") && name.empty())

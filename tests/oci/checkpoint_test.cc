@@ -218,6 +218,23 @@ TEST_F(OciCheckpoint, GoesOnWhereItWas) {
     EXPECT_FALSE(fs::exists(directory.get<std::string>())) << directory;
 }
 
+// Where the host is a container itself, its /dev/null, which covers masked paths, is on a tmpfs.
+TEST_F(OciCheckpoint, DevicesOfTheHostOnATmpfs) {
+  const auto result = run_command(
+      {"unshare", "--mount", "--propagation", "private", "sh", "-ec",
+       "mount -t tmpfs -o dev isle /mnt; mknod -m 666 /mnt/null c 1 3\n"
+       "mount --bind /mnt/null /dev/null\n"
+       "isle() { \"$runtime\" --root \"$dir/state\" \"$@\" </dev/null >>\"$dir/output\" 2>&1; }\n"
+       "runtime=$0 dir=$1; isle create c; isle start c\n"
+       "isle checkpoint --image-path \"$dir/images\" c\n"
+       "isle restore --image-path \"$dir/images\" --detach c\n"
+       "\"$runtime\" --root \"$dir/state\" exec c cat /proc/timer_list /proc/1/comm",
+       Bundle::runtime(), bundle_->dir().path()},
+      {.working_dir = bundle_->dir() / "bundle"});
+  EXPECT_TRUE(result.ok()) << result << bundle_->output();
+  EXPECT_EQ(result.out, "sh\n");
+}
+
 TEST_F(OciCheckpoint, LeftRunningAndRestoredBesideItself) {
   bundle_->set_command({"sh", "-c", "while :; do echo $((i+=1)) >/tmp/count; sleep 0.05; done"});
   start();
