@@ -124,7 +124,9 @@ class Compiler {
   void bind_by_runtime(size_t index, const Bind& bind);
   void devices_by_runtime();
   [[nodiscard]] bool may_make_devices() const;
-  [[nodiscard]] Register made_by_runtime(const FsOperation& op) const;
+  using MadeFor = std::vector<std::pair<size_t, Register>>;  ///< Of spec_.mounts, by index.
+  [[nodiscard]] Register made_for(const FsOperation& op, const MadeFor& made) const;
+  void idmap(const FsOperation& op, const Bind& bind, Register tree, Register userns, Actor actor);
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
                            uint64_t attributes, Origin from, Actor actor = Actor::init);
@@ -232,8 +234,8 @@ class Compiler {
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;
   bool runtime_has_late_steps_ = false;
-  /// Binds and devices (of spec_.mounts) that the runtime has made already.
-  std::vector<std::pair<size_t, Register>> runtime_binds_;
+  MadeFor runtime_binds_;  ///< Binds and devices that the runtime has made already.
+  MadeFor late_idmaps_;    ///< User namespaces of those that init idmaps.
 };
 
 }  // namespace isle::plan

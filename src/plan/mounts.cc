@@ -123,8 +123,13 @@ Status Compiler::idmapped_binds() {
                     "it needs CAP_SYS_ADMIN in the user namespace that mounted the file system");
     const FileFact fact =
         host_.file(bind->source_fd >= 0 ? fmt::format("fd:{}", bind->source_fd) : bind->source);
-    if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
-      continue;                               // see apply()
+    // What an earlier operation may show there is for init to take, as privileged as the runtime then.
+    const bool by_init = is_in_root(*bind) && spec_.find(NamespaceType::user) == nullptr;
+    if (!by_init && (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)) {
+      if (!is_in_root(*bind)) continue;  // see apply()
+      return refuse(op.from, fact.error, what,
+                    "in a user namespace the source has to be there before anything is mounted");
+    }
     const IdMap same = {{0, 0, 0xffffffff}};  // of the kind of id that has no map
     const IdMap& uids = bind->uid_mappings.empty() ? same : bind->uid_mappings;
     const IdMap& gids = bind->gid_mappings.empty() ? same : bind->gid_mappings;
@@ -133,19 +138,28 @@ Status Compiler::idmapped_binds() {
     if (bind->idmap_as_joined && joined == joins_.end())
       return refuse(op.from, 0, what, "neither the mount nor the container has a map");
     const Register userns = bind->idmap_as_joined ? joined->second : b_.take();
-    const Register tree = b_.take();
     if (!bind->idmap_as_joined)
       runtime(Op::make_userns, op.from, {text(to_text(uids)), text(to_text(gids)), userns});
+    if (by_init) {
+      late_idmaps_.emplace_back(i, userns);
+      continue;
+    }
+    const Register tree = b_.take();
     bind_source(op, *bind, tree, Actor::runtime);
     runtime(Op::mount_setattr, op.from,
             {tree, 0, kWholeTree, 0, 0, sys::bits(sys::MountFlags::slave), kNone});
-    runtime(Op::mount_setattr, op.from,
-            {tree, 0, bind->idmap_recursive ? kWholeTree : kEmptyPath,
-             sys::bits(sys::MountAttr::idmap), 0, 0, userns});
+    idmap(op, *bind, tree, userns, Actor::runtime);
     if (!bind->idmap_as_joined) b_.release(userns);
     runtime_binds_.emplace_back(i, tree);
   }
   return {};
+}
+
+void Compiler::idmap(const FsOperation& op, const Bind& bind, Register tree, Register userns,
+                     Actor actor) {
+  b_.add(actor, Op::mount_setattr, op.from,
+         {tree, 0, bind.idmap_recursive ? kWholeTree : kEmptyPath, sys::bits(sys::MountAttr::idmap),
+          0, 0, userns});
 }
 
 /// Only what is taken from the host's own mount namespace stays a peer of the host's mount, so that
@@ -213,11 +227,11 @@ bool Compiler::may_make_devices() const {
   return host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
 }
 
-/// The detached tree that the runtime has made for `op`; nothing: none.
-Register Compiler::made_by_runtime(const FsOperation& op) const {
+/// What the runtime has made for `op`.
+Register Compiler::made_for(const FsOperation& op, const MadeFor& made) const {
   const auto index = static_cast<size_t>(&op - spec_.mounts.data());
-  const auto made = std::ranges::find(runtime_binds_, index, &std::pair<size_t, Register>::first);
-  return made != runtime_binds_.end() ? made->second : kNone;
+  const auto found = std::ranges::find(made, index, &MadeFor::value_type::first);
+  return found != made.end() ? found->second : kNone;
 }
 
 /// A detached copy of what is to be bound, or what is detached already.
@@ -257,9 +271,13 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   if (fact.kind == FileKind::missing || fact.kind == FileKind::no_access)
     return refuse(op.from, fact.error, fmt::format(R"(bind "{}" on "{}")", name, op.destination),
                   fact.why);
-  const Register made = made_by_runtime(op);
+  const Register made = made_for(op, runtime_binds_);
   const Register tree = made != kNone ? made : b_.take();
   if (made == kNone) bind_source(op, bind, tree, first_);
+  if (const Register userns = made_for(op, late_idmaps_); userns != kNone) {
+    idmap(op, bind, tree, userns, Actor::init);
+    b_.release(userns);
+  }
   set_attributes(tree, bind.attributes, op.from);
   if (bind.clear_unlocked != 0)
     init(Op::mount_setattr, op.from, {tree, 0, kEmptyPath, 0, bind.clear_unlocked, 0, kNone})
@@ -461,7 +479,7 @@ Status Compiler::apply(const FsOperation& op, const WriteFile& write) {
 }
 
 Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
-  if (const Register made = made_by_runtime(op); made != kNone) {
+  if (const Register made = made_for(op, runtime_binds_); made != kNone) {
     attach(made, root_, op.destination, false, op.from);
     b_.release(made);
     return {};

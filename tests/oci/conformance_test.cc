@@ -308,6 +308,18 @@ TEST_F(OciConformance, UserNamespaceHasTheDevicesThatAreListed) {
       << result;
 }
 
+TEST_F(OciConformance, IdmapOfWhatIsNotThereYetIsRefusedInAUserNamespace) {
+  ISLE_REQUIRE("idmap");
+  map_ids(0, 1000);
+  bundle_->config["mounts"].push_back({{"destination", "/two"},
+                                       {"type", "bind"},
+                                       {"source", bundle_->rootfs("/one/below")},
+                                       {"options", {"rbind", "idmap"}}});
+  const auto result = run_shell("true");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("idmapped mount on \"/two\""), std::string::npos) << result;
+}
+
 TEST_F(OciConformance, UserNamespaceWithoutARoot) {
   map_ids(1000, 1);
   bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};

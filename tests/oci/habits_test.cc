@@ -212,6 +212,14 @@ TEST_F(OciHabits, BindOfWhatAnEarlierMountShows) {
   bundle_->set_command({"cat", "/two/file"});
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_EQ(result.out, "seen\n") << result;
+
+  ISLE_REQUIRE("idmap");
+  const Json map = Json::array({{{"containerID", 0}, {"hostID", 1000}, {"size", 10}}});
+  bundle_->config["mounts"].back()["uidMappings"] = map;
+  bundle_->config["mounts"].back()["gidMappings"] = map;
+  bundle_->set_command({"sh", "-c", "cat /two/file; stat -c %u:%g /two/file"});
+  const auto mapped = bundle_->oci({"run", "c"});
+  EXPECT_EQ(mapped.out, "seen\n1000:1000\n") << mapped;
 }
 
 // nvidia-container-cli and others enter the mount namespace and mount below the root's path there.
