@@ -114,6 +114,9 @@ class Restorer {
       if (Status status = prepared_.unit->start(); !status) return give_up(status.error());
     probe(prepared_);
     state_ = new_state(prepared_, call_.id());
+    if (!prepared_.unit)  // before there is anything to give up: what is in them is another's
+      if (Status status = expect_unused_cgroups(state_, prepared_.host); !status)
+        return std::unexpected(status.error());
     if (Status status = directory_.write(oci::kConfigFile, prepared_.config); !status)
       return give_up(status.error());
     if (Status status = directory_.save(state_); !status) return give_up(status.error());

@@ -106,6 +106,7 @@ TEST_F(OciCheckpointFailure, NoCriu) {
   EXPECT_EQ(bundle_->status("c"), "running");
   EXPECT_TRUE(counts_past(count()));
 
+  bundle_->take_cgroup();
   const auto restored = restore({"--criu", "no-such-criu"}, "d");
   EXPECT_NE(restored.err.find("criu is not installed"), std::string::npos) << restored;
   EXPECT_EQ(bundle_->status("d"), "");
@@ -120,6 +121,10 @@ TEST_F(OciCheckpointFailure, CriuEndsWithoutAnAnswer) {
   EXPECT_NE(failed.err.find("criu failed to dump: it ended without an answer"), std::string::npos)
       << failed;
   EXPECT_EQ(bundle_->status("c"), "running");
+  const auto same = restore({"--criu", "/bin/false"}, "d");
+  EXPECT_NE(same.err.find("container's cgroup is not empty"), std::string::npos) << same;
+  EXPECT_EQ(bundle_->status("c"), "running");
+  bundle_->take_cgroup();
   const auto restored = restore({"--criu", "/bin/false"}, "d");
   EXPECT_NE(restored.err.find("criu failed to restore"), std::string::npos) << restored;
   EXPECT_EQ(bundle_->status("d"), "");
@@ -242,6 +247,7 @@ TEST_F(OciCheckpoint, LeftRunningAndRestoredBesideItself) {
   ASSERT_TRUE(dumped.ok()) << dumped;
   EXPECT_EQ(bundle_->status("c"), "running");
   EXPECT_TRUE(counts_past(count()));
+  bundle_->take_cgroup();
   const auto restored = restore({}, "d");
   ASSERT_TRUE(restored.ok()) << restored;
   EXPECT_EQ(bundle_->status("d"), "running");
