@@ -25,6 +25,7 @@ Bundle::Bundle() {
   config["ociVersion"] = "1.0.2";  // what all runtimes take
   config["process"]["terminal"] = false;
   config["process"].erase("rlimits");
+  take_cgroup();
 }
 
 std::string Bundle::runtime() {
@@ -40,6 +41,11 @@ Bundle::~Bundle() {
 
 std::string Bundle::cgroup_file(const std::string& v1, const std::string& v2) {
   return "/sys/fs/cgroup/" + (missing("cgroup_v2").empty() ? v2 : v1);
+}
+
+void Bundle::take_cgroup() {
+  if (::geteuid() == 0) config["linux"]["cgroupsPath"] = "/" + unique_name("oci");
+  save();
 }
 
 void Bundle::save() const { write_file(dir_ / "bundle/config.json", config.dump()); }

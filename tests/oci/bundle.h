@@ -23,6 +23,9 @@ class Bundle {
   /// What config.json will be; save() writes it.
   oci::Json config;
   void save() const;
+  /// The next container has a cgroup of its own. Not the one that its id says: these tests may run twice at
+  /// the same time, with the same ids.
+  void take_cgroup();
   void set_command(const std::vector<std::string>& args);
   [[nodiscard]] std::string rootfs(std::string_view path) const {
     return dir_ / "bundle/rootfs" + std::string(path);

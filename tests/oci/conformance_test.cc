@@ -184,8 +184,10 @@ TEST_F(OciConformance, LogsWhereItIsAsked) {
 
 TEST_F(OciConformance, SeveralByARegularExpression) {
   bundle_->set_command({"sleep", "1000"});
-  for (const char* id : {"one-a", "one-b", "two"})
+  for (const char* id : {"one-a", "one-b", "two"}) {
     ASSERT_TRUE(bundle_->create(id).ok()) << bundle_->output();
+    bundle_->take_cgroup();
+  }
   EXPECT_TRUE(bundle_->oci({"delete", "--force", "--regex", "^one-"}).ok());
   EXPECT_EQ(bundle_->oci({"list", "-q"}).out, "two\n");
   EXPECT_TRUE(bundle_->oci({"kill", "--regex", "t.o", "KILL"}).ok());
@@ -340,6 +342,7 @@ TEST_F(OciConformance, NamespacesOfAnotherContainer) {
   }
   for (const char* key : {"uidMappings", "gidMappings", "timeOffsets"})
     bundle_->config["linux"].erase(key);
+  bundle_->take_cgroup();
   bundle_->set_command({"sh", "-c",
                         "cut -c 1-33 /proc/self/uid_map; grep monotonic /proc/self/timens_offsets; "
                         "id -u; ls /proc/1/exe"});

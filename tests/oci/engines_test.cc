@@ -65,11 +65,11 @@ TEST_F(OciForEngines, GroupsOfTheEngineAreKept) {
   ASSERT_TRUE(by(engine, {"run", "--detach", "plain"}).ok());
   EXPECT_EQ(groups("plain"), "Groups:\t7 \n");
   bundle_->config["annotations"]["run.oci.keep_original_groups"] = "1";
-  bundle_->save();
+  bundle_->take_cgroup();
   ASSERT_TRUE(by(engine, {"run", "--detach", "keeps"}).ok());
   EXPECT_EQ(groups("keeps"), "Groups:\t1234 5678 \n");
   bundle_->config["annotations"]["run.oci.keep_original_groups"] = "0";
-  bundle_->save();
+  bundle_->take_cgroup();
   ASSERT_TRUE(by(engine, {"run", "--detach", "not"}).ok());
   EXPECT_EQ(groups("not"), "Groups:\t7 \n");
 }
@@ -151,6 +151,7 @@ TEST_F(OciForEngines, BindsFromAClosedDirectoryInAJoinedUserNamespace) {
                                        {"type", "bind"},
                                        {"source", closed + "/resolv.conf"},
                                        {"options", {"bind", "rprivate"}}});
+  bundle_->take_cgroup();
   bundle_->set_command({"cat", "/etc/resolv.conf"});
   const auto second = bundle_->oci({"run", "second"});
   EXPECT_EQ(second.out, "nameserver\n") << second;

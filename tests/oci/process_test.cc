@@ -190,6 +190,7 @@ TEST_F(OciInside, JoinedAndNewNamespacesMixed) {
       entry["path"] = "/proc/" + pid + "/ns/" + (type == "network" ? "net" : type);
   }
   bundle_->config.erase("hostname");
+  bundle_->take_cgroup();
   bundle_->set_command(
       {"sh", "-c", "for n in pid ipc uts net mnt; do readlink /proc/self/ns/$n; done"});
   const auto result = bundle_->oci({"run", "second"});

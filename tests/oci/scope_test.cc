@@ -169,6 +169,7 @@ TEST(OciScope, DevicesAreAtLeastWhatIsAllowed) {
 TEST(OciScope, NoBusIsOneSentence) {
   ISLE_REQUIRE("root", "program:busybox");
   Bundle bundle;
+  bundle.config["linux"].erase("cgroupsPath");
   bundle.set_command({"true"});
   const auto result =
       bundle.oci({"--systemd-cgroup", "run", "c"},

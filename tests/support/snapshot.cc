@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -14,6 +13,7 @@
 
 #include "leak_check.h"
 #include "process_table.h"
+#include "temp_dir.h"
 
 namespace isle::test {
 namespace {
@@ -22,15 +22,14 @@ using Set = std::map<std::string, std::string>;
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOurPrefix = "isle-test-";
-const pid_t kTestProcess = getpid();  // in a forked child too
 
-// A thing named by TempDir or unique_name in another test process that is still at it.
+// A thing named by TempDir or unique_name in another test program: one that runs beside this one, or did.
 bool belongs_to_another_test(std::string_view name) {
   if (!name.starts_with(kOurPrefix)) return false;
   name.remove_prefix(kOurPrefix.size());
   pid_t pid = 0;
   const auto end = std::from_chars(name.data(), name.data() + name.size(), pid).ptr;
-  return end != name.data() && pid != kTestProcess && pid != getpid() && kill(pid, 0) == 0;
+  return end != name.data() && pid != test_program();
 }
 
 Set descriptors() {

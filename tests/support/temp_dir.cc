@@ -69,7 +69,11 @@ void remove_below(int parent, const char* name, const std::string& shown, std::s
   if (unlinkat(parent, name, AT_REMOVEDIR) != 0) note();
 }
 
+const pid_t kTestProgram = getpid();
+
 }  // namespace
+
+pid_t test_program() { return kTestProgram; }
 
 std::string remove_tree(const std::string& path) {
   const std::filesystem::path whole(path);
@@ -81,7 +85,7 @@ std::string remove_tree(const std::string& path) {
 }
 
 TempDir::TempDir(std::string_view parent) : owner_pid_(getpid()) {
-  path_ = std::string(parent) + "/isle-test-" + std::to_string(owner_pid_) + "-XXXXXX";
+  path_ = std::string(parent) + "/isle-test-" + std::to_string(test_program()) + "-XXXXXX";
   if (mkdtemp(path_.data()) == nullptr) throw_errno("mkdtemp " + path_);
   if (chmod(path_.c_str(), 0755) != 0) throw_errno("chmod " + path_);
 }
@@ -142,8 +146,9 @@ void write_file(const std::string& path, std::string_view text, mode_t mode) {
 }
 
 std::string unique_name(std::string_view hint) {
-  static std::atomic<int> count{0};
-  return "isle-test-" + std::to_string(getpid()) + "-" + std::string(hint) + "-" +
+  static std::atomic<int> count{0};  // each child's own
+  const std::string child = getpid() == test_program() ? "" : std::to_string(getpid()) + "-";
+  return "isle-test-" + std::to_string(test_program()) + "-" + std::string(hint) + "-" + child +
          std::to_string(++count);
 }
 

@@ -10,6 +10,10 @@
 
 namespace isle::test {
 
+/// The pid of this test program, in its forked children, too. It is in the names of what tests make,
+/// so that the leak check tells ours from what another program makes at the same time.
+pid_t test_program();
+
 /// A new directory `parent`/isle-test-PID-*, mode 0755, removed with all in it at the end of scope.
 /// Removing never crosses a mount point, and never unmounts: a mount left below is the test's
 /// leak, and the leak check will show it. Move-only.

@@ -96,14 +96,23 @@ TEST(LeakCheck, SeesFileAndNamesOnlyOurs) {
   EXPECT_EQ(lines_equal(lines, "+ file: " + alien), 0);
 }
 
-TEST(LeakCheck, LetsALiveTestProcessHaveItsOwn) {
+TEST(LeakCheck, LetsAnotherTestProgramHaveItsOwn) {
   const Snapshot start = Snapshot::take();
-  Command other({"sleep", "1000"});
-  const std::string path = "/tmp/isle-test-" + std::to_string(other.pid()) + "-x";
+  const std::string path = "/tmp/isle-test-" + std::to_string(getpid() + 1) + "-x";
   write_file(path, "");
   EXPECT_EQ(lines_equal(start.differences(Snapshot::take()), "+ file: " + path), 0);
-  other.send_signal(SIGKILL);
-  other.wait();
+  unlink(path.c_str());
+}
+
+TEST(LeakCheck, WhatAChildMakesIsOurs) {
+  const Snapshot start = Snapshot::take();
+  const ForkResult name = call_in_fork([] {
+    std::string made = unique_name("leak");
+    write_file("/tmp/" + made, "");
+    return made;
+  });
+  ASSERT_TRUE(name.ok());
+  const std::string path = "/tmp/" + name.value;
   EXPECT_EQ(lines_equal(start.differences(Snapshot::take()), "+ file: " + path), 1);
   unlink(path.c_str());
 }
