@@ -298,12 +298,13 @@ Status expect_unused_cgroups(const oci::State& state, const Host& host) {
 
 Status remove_cgroups(const oci::State& state) {
   constexpr int kTries = 200;
+  constexpr const char* kUnseen =
+      "it has processes that cannot be seen from this pid namespace; delete the container from the "
+      "one it was created in";
   for (const std::string& cgroup : state.cgroups) {
     if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) continue;
     if (const auto members = members_of(cgroup); std::ranges::find(members, 0) != members.end())
-      return fail(EBUSY, fmt::format("remove cgroup \"{}\"", cgroup),
-                  "it has processes that cannot be seen from this pid namespace; delete the "
-                  "container from the one it was created in");
+      return fail(EBUSY, fmt::format("remove cgroup \"{}\"", cgroup), kUnseen);
     int error = EBUSY;
     bool shared = false;
     for (int i = 0; i < kTries && error == EBUSY && !shared; ++i) {
@@ -316,7 +317,10 @@ Status remove_cgroups(const oci::State& state) {
       shared = std::ranges::any_of(children_of(cgroup),
                                    [](const auto& c) { return !processes_in(c).empty(); });
     }
-    if (error != 0 && !shared) return fail(error, fmt::format("remove cgroup \"{}\"", cgroup));
+    if (error == 0 || shared) continue;
+    // v2 lists them as 0, v1 not at all.
+    const bool unseen = error == EBUSY && members_of(cgroup).empty() && children_of(cgroup).empty();
+    return fail(error, fmt::format("remove cgroup \"{}\"", cgroup), unseen ? kUnseen : "");
   }
   return {};
 }
