@@ -129,7 +129,7 @@ class Compiler {
   void idmap(const FsOperation& op, const Bind& bind, Register tree, Register userns, Actor actor);
   Register new_file_system(std::string_view type, std::string_view source,
                            std::span<const std::pair<std::string, std::string>> options,
-                           uint64_t attributes, Origin from, Actor actor = Actor::init);
+                           uint64_t attributes, Origin from, std::optional<Actor> by = {});
   void finish_read_only();
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
   void device_node(Register host_dev, Register dev, const char* name, uint32_t major,

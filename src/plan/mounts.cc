@@ -86,7 +86,8 @@ void Compiler::set_attributes(Register mount, const MountAttributes& attributes,
 
 Register Compiler::new_file_system(std::string_view type, std::string_view source,
                                    std::span<const std::pair<std::string, std::string>> options,
-                                   uint64_t attributes, Origin from, Actor actor) {
+                                   uint64_t attributes, Origin from, std::optional<Actor> by) {
+  const Actor actor = by.value_or(first_);
   const Register context = b_.take();
   const Register mount = b_.take();
   b_.add(actor, Op::fsopen, from, {text(type), context});
