@@ -434,7 +434,9 @@ TEST_F(OciConformance, EachPropagationOfTheRoot) {
                                     {"unbindable", "unbindable"}}) {
     bundle_->config["linux"]["rootfsPropagation"] = word;
     const auto result = run_shell("grep ' / r[ow],' /proc/self/mountinfo | cut -d' ' -f7");
-    EXPECT_TRUE(result.out.starts_with(shown)) << word << result;
+    // Where the mount that the bundle is on has peers, they are the slave's masters.
+    const bool has_master = word == std::string("slave") && result.out.starts_with("master:");
+    EXPECT_TRUE(result.out.starts_with(shown) || has_master) << word << result;
   }
 }
 
