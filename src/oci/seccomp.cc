@@ -123,7 +123,8 @@ std::vector<uint64_t> read_program(const Node& node) {
   constexpr size_t kMost = 4096;  // BPF_MAXINSNS
   if (!good || bytes.size() % sizeof(uint64_t) != 0 || program.empty() || program.size() > kMost)
     node.expected(fmt::format("1 to {} instructions of 8 bytes in base64", kMost));
-  std::memcpy(program.data(), bytes.data(), program.size() * sizeof(uint64_t));
+  if (!program.empty())
+    std::memcpy(program.data(), bytes.data(), program.size() * sizeof(uint64_t));
   return program;
 }
 
