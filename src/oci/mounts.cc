@@ -225,13 +225,14 @@ void check_proc(const Node& mount, const FsOperation& operation) {
     mount.refuse("nothing but a proc file system can be mounted on /proc");
 }
 
-void read_mount(const Node& mount, const Circumstances& with, const MountLabel& label, Spec& spec) {
+void read_mount(const Node& mount, const Circumstances& with, const MountLabel& label,
+                const std::string& root, Spec& spec) {
   const auto destination = mount.require("destination");
   if (!destination) return;
   std::string path = destination->text();
   if (path.empty()) destination->expected("a path");
   if (!path.starts_with('/')) path.insert(0, "/");
-  if (spec.root) path = inside(std::move(path), cleaned(spec.root->path));
+  path = inside(std::move(path), root);
   Options options;
   for (const Node& option : mount.elements("options")) read_option(option, options);
   const std::string type = mount.text_or("type");
@@ -376,7 +377,8 @@ void read_devices(const Node& config, Spec& spec) {
 
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
   const MountLabel label = read_label(config, with);
-  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, label, spec);
+  const std::string root = spec.root ? cleaned(spec.root->path) : "";
+  for (const Node& mount : config.elements("mounts")) read_mount(mount, with, label, root, spec);
   read_devices(config, spec);
   if (spec.process.terminal.value && !is_listed(spec, "/dev/console"))
     spec.process.console_path = {.value = "/dev/console", .from = spec.process.terminal.from};

@@ -38,11 +38,7 @@ std::string_view trimmed(std::string_view path) {
   return path;
 }
 
-bool is_fifo(const MakeDevice& make) {
-  constexpr mode_t kType = 0170000;
-  constexpr mode_t kFifo = 0010000;
-  return (make.mode & kType) == kFifo;
-}
+bool is_fifo(const MakeDevice& make) { return (make.mode & sys::kModeTypeMask) == sys::kModeFifo; }
 
 }  // namespace
 
@@ -276,7 +272,7 @@ Status Compiler::apply(const FsOperation& op, const Bind& bind) {
   const Register tree = made != kNone ? made : b_.take();
   if (made == kNone) bind_source(op, bind, tree, first_);
   if (const Register userns = made_for(op, late_idmaps_); userns != kNone) {
-    idmap(op, bind, tree, userns, Actor::init);
+    idmap(op, bind, tree, userns, first_);
     b_.release(userns);
   }
   set_attributes(tree, bind.attributes, op.from);
