@@ -68,7 +68,8 @@ class Session {
       : signals_(signals),
         process_(process),
         delivery_(process),
-        limit_(options.timeout_ns, options.grace_ns) {
+        limit_(options.timeout_ns, options.grace_ns),
+        options_(options) {
     if (process.console()) relay_.emplace(process, delivery_);
   }
 
@@ -84,18 +85,21 @@ class Session {
   Delivery delivery_;
   std::optional<Relay> relay_;
   TimeLimit limit_;
+  const SessionOptions& options_;
 };
 
 Result<SessionEnd> Session::run() {
-  // The process's end, signals, and what the relay waits for.
-  std::array<pollfd, 2 + Relay::kPolled> polled{};
-  const std::span<pollfd, Relay::kPolled> relayed = std::span(polled).subspan<2>();
+  // The process's end, signals, what is beside, and what the relay waits for.
+  std::array<pollfd, 3 + Relay::kPolled> polled{};
+  const std::span<pollfd, Relay::kPolled> relayed = std::span(polled).subspan<3>();
   while (true) {
     polled[0] = {.fd = process_.pidfd().get(), .events = POLLIN, .revents = 0};
     polled[1] = {.fd = signals_.fd(), .events = POLLIN, .revents = 0};
+    polled[2] = {.fd = options_.beside.get(), .events = POLLIN, .revents = 0};
     for (pollfd& each : relayed) each = {.fd = -1, .events = 0, .revents = 0};
     if (relay_) relay_->prepare(relayed);
     wait_for_events(polled);
+    if (polled[2].revents != 0) options_.on_beside();
     if (polled[0].revents != 0) break;
     if (relay_) relay_->handle(relayed);
     if (polled[1].revents != 0) handle_signals();

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "cli/signals.h"
 #include "isle/error.h"
+#include "isle/fd.h"
 #include "isle/run.h"
 
 namespace isle::cli {
@@ -12,6 +14,9 @@ namespace isle::cli {
 struct SessionOptions {
   int64_t timeout_ns = 0;  ///< 0: none.
   int64_t grace_ns = 0;    ///< Between SIGTERM and SIGKILL.
+  /// Somebody else's, and what is done each time that it can be read, and at the end.
+  BorrowedFd beside;
+  std::function<void()> on_beside;
 };
 
 struct SessionEnd {

@@ -279,7 +279,12 @@ Status Directory::remove() const {
     for (ssize_t at = 0; at < size;) {
       const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
       const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") ::unlinkat(fd_.get(), entry->d_name, 0);
+      if (name == kNotifyDirectory) {
+        ::unlinkat(fd_.get(), kNotifySocket, 0);
+        ::unlinkat(fd_.get(), kNotifyDirectory, AT_REMOVEDIR);
+      } else if (name != "." && name != "..") {
+        ::unlinkat(fd_.get(), entry->d_name, 0);
+      }
       at += entry->d_reclen;
     }
   if (::rmdir(path_.c_str()) < 0 && errno != ENOENT)

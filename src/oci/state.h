@@ -1,4 +1,4 @@
-// A container's state on disk: ROOT/ID/ with state.json, the plan's bytes and the socket it waits at.
+// A container's state on disk: ROOT/ID/ with state.json, the plan's bytes, the socket it waits at and the one it says at that it is ready.
 // A file is written under another name and renamed, so whoever reads sees the old one or the new
 // one, also after kill -9. One command at a time has a container: flock(2) on its directory.
 #pragma once
@@ -101,5 +101,7 @@ inline constexpr const char* kStateFile = "state.json";
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kPlanFile = "plan";
 inline constexpr const char* kSocketFile = "start.sock";
+inline constexpr const char* kNotifyDirectory = "notify";  ///< Bound into the container.
+inline constexpr const char* kNotifySocket = "notify/notify";
 
 }  // namespace isle::oci

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cassert>
-#include <cstring>
+#include <cerrno>
 
 #include "cli/passwd.h"
 #include "cli/session.h"
@@ -19,7 +17,9 @@
 #include "oci_cli/container.h"
 #include "oci_cli/hooks.h"
 #include "oci_cli/net_devices.h"
+#include "oci_cli/notify.h"
 #include "oci_cli/prepare.h"
+#include "oci_cli/sockets.h"
 #include "oci_cli/verbs.h"
 
 namespace isle::oci_cli {
@@ -28,20 +28,6 @@ namespace {
 uint64_t inode_of(int fd) {
   struct stat status{};
   return fd >= 0 && ::fstat(fd, &status) == 0 ? status.st_ino : 0;
-}
-
-/// A socket that the container waits at for its start.
-Result<Fd> listen_at(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  assert(path.size() < sizeof address.sun_path);
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!socket) return fail(errno, "make a socket");
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
-      ::listen(socket.get(), 1) < 0)
-    return fail(errno, fmt::format("listen at \"{}\"", path));
-  return socket;
 }
 
 std::string bytes_of(const Plan& plan) {
@@ -72,6 +58,7 @@ struct Made {
   oci::State state;
   Plan plan;
   Process process;
+  Notifications notifications;
 };
 
 class Maker {
@@ -82,7 +69,7 @@ class Maker {
     Spec& spec = prepared_.container.spec;
     if (Status status = pass_descriptors(call_.line, spec); !status)
       return std::unexpected(status.error());
-    pass_service_manager(spec);
+    pass_listening_sockets(spec);
     complete_environment(spec, spec.root ? spec.root->path : "/");
     widen_affinity(spec);
     const std::string console = call_.line.get("console-socket");
@@ -107,10 +94,19 @@ class Maker {
     };
     Fd socket;
     if (waits) {
-      auto listening = listen_at(directory.short_path(oci::kSocketFile));
-      if (!listening) return fail_with(listening.error());
-      socket = std::move(*listening);
+      auto bound = bind_socket(directory.short_path(oci::kSocketFile), SOCK_SEQPACKET);
+      if (!bound) return fail_with(bound.error());
+      socket = std::move(*bound);
+      if (::listen(socket.get(), 1) < 0) return fail_with({.code = errno, .what = "listen"});
       spec.process.start_socket = {.value = socket.get()};
+    }
+    if (Status status = offer_notify_socket(directory, spec); !status)
+      return fail_with(status.error());
+    Notifications notifications;
+    if (!waits) {
+      auto listening = Notifications::listen(directory);
+      if (!listening) return fail_with(listening.error());
+      notifications = std::move(*listening);
     }
     if (Status status = load_filter(prepared_.container.seccomp, call_.root, spec); !status)
       return fail_with(status.error());
@@ -170,7 +166,8 @@ class Maker {
                     call_.report);
       return fail_with(finished.error());
     }
-    return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process)};
+    return Made{std::move(directory), std::move(state), std::move(*plan), std::move(*process),
+                std::move(notifications)};
   }
 
   Status on_call(const oci::State& state, CallPoint point, BorrowedFd listener) {
@@ -214,11 +211,23 @@ int stay_with(const Call& call, Made made, cli::SignalEvents& signals) {
   {
     const oci::Directory unlocked = std::move(made.directory);  // others may exec, kill, ask
   }
-  const auto ended = cli::run_session(made.process, signals, {});
+  const auto ended = cli::run_session(made.process, signals,
+                                      {.beside = made.notifications.descriptor(),
+                                       .on_beside = [&] { made.notifications.hand_on(); }});
   auto opened = open_container(call, id);
   if (opened && !call.line.has("keep")) (void)destroy(call, *opened);
   if (!ended) return call.report.fail(ended.error());
   return ended->status.shell_status();
+}
+
+/// For start; run has the hooks at hand.
+Status run_poststart(const Opened& opened) {
+  if (!opened.state.hooks) return {};
+  const auto config = opened.directory.read(oci::kConfigFile);
+  const auto hooks =
+      config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
+  if (!hooks) return std::unexpected(hooks.error());
+  return run_hooks(hooks->poststart, "poststart", opened.state, oci::Phase::running);
 }
 
 /// The name of the user whose container it is; the number where there is none.
@@ -276,6 +285,8 @@ int start(const Call& call) {
   if (!bytes) return call.report.fail(bytes.error());
   const Plan plan = plan_of(*bytes);
   if (Status status = verify(plan); !status) return call.report.fail(status.error());
+  auto notifications = Notifications::listen(opened->directory);
+  if (!notifications) return call.report.fail(notifications.error());
   const Status started = start_waiting(opened->directory.short_path(oci::kSocketFile), plan);
   if (!started) {
     const auto config = opened->directory.read(oci::kConfigFile);
@@ -287,15 +298,15 @@ int start(const Call& call) {
   state.started = true;
   if (Status status = opened->directory.save(state); !status)
     return call.report.fail(status.error());
-  if (!state.hooks) return 0;
-  const auto config = opened->directory.read(oci::kConfigFile);
-  const auto hooks =
-      config ? oci::read_hooks(*config, own_environment()) : std::unexpected(config.error());
-  if (!hooks) return call.report.fail(hooks.error());
-  const Status ran = run_hooks(hooks->poststart, "poststart", state, oci::Phase::running);
-  if (ran) return 0;
-  (void)end(state, opened->process);  // what is left of it is for delete
-  return call.report.fail(ran.error());
+  if (Status status = run_poststart(*opened); !status) {
+    (void)end(state, opened->process);  // what is left of it is for delete
+    return call.report.fail(status.error());
+  }
+  {
+    const oci::Directory unlocked = std::move(opened->directory);  // others may exec, kill, ask
+  }
+  notifications->stay_until_ready(opened->process.borrow(), state.host_pid);
+  return 0;
 }
 
 int run(const Call& call) {
@@ -305,6 +316,10 @@ int run(const Call& call) {
   if (call.line.has("detach")) {
     auto made = Maker(call, *prepared).make(false);
     if (!made) return call.report.fail(made.error());
+    {
+      const oci::Directory unlocked = std::move(made->directory);  // others may exec, kill, ask
+    }
+    made->notifications.stay_until_ready(made->process.pidfd(), made->state.host_pid);
     std::move(made->process).release();
     return 0;
   }

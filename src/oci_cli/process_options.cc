@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include "cli/passwd.h"
 #include "isle/run.h"
 #include "oci_cli/kernel_text.h"
+#include "oci_cli/sockets.h"
 #include "oci_cli/verbs.h"
 #include "seccomp/compile.h"
 
@@ -44,11 +44,6 @@ std::string_view name_of(std::string_view variable) {
   return variable.substr(0, variable.find('='));
 }
 
-bool has_variable(const Spec& spec, std::string_view name) {
-  return std::ranges::any_of(spec.process.env->value,
-                             [&](const std::string& entry) { return name_of(entry) == name; });
-}
-
 std::string home_of(const Spec& spec, const std::string& root) {
   std::string where = root;
   std::string path = "etc/passwd";
@@ -65,17 +60,14 @@ std::string home_of(const Spec& spec, const std::string& root) {
 
 }  // namespace
 
+bool has_variable(const Spec& spec, std::string_view name) {
+  return std::ranges::any_of(spec.process.env->value,
+                             [&](const std::string& entry) { return name_of(entry) == name; });
+}
+
 // NOLINTBEGIN(concurrency-mt-unsafe): one thread
-void pass_service_manager(Spec& spec) {
+void pass_listening_sockets(Spec& spec) {
   std::vector<std::string>& env = spec.process.env->value;
-  const char* notify = std::getenv("NOTIFY_SOCKET");
-  if (notify != nullptr && notify[0] == '/' && !has_variable(spec, "NOTIFY_SOCKET") &&
-      ::access(notify, F_OK) == 0) {
-    const Origin from = spec.add_origin("$NOTIFY_SOCKET");
-    spec.mounts.push_back(
-        {.destination = notify, .what = Bind{.source = notify, .recursive = false}, .from = from});
-    env.push_back(std::string("NOTIFY_SOCKET=") + notify);
-  }
   const char* whose = std::getenv("LISTEN_PID");
   const char* text = std::getenv("LISTEN_FDS");
   if (text == nullptr || (whose != nullptr && number_in<pid_t>(whose) != ::getpid())) return;
@@ -136,32 +128,12 @@ namespace {
 /// One message on a connection of its own: `text`, and `fd` with it.
 Status send_with_fd(const std::string& socket_path, std::string_view text, BorrowedFd fd,
                     std::string_view what) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_path.size() >= sizeof address.sun_path)
-    return fail(ENAMETOOLONG, fmt::format("{} at \"{}\"", what, socket_path));
-  std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) return fail(errno, "make a socket");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    return fail(errno, fmt::format("connect to {} at \"{}\"", what, socket_path));
-  std::string bytes(text);
-  iovec data{bytes.data(), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = fd.get();
-  std::memcpy(CMSG_DATA(header), &number, sizeof number);
-  const ssize_t sent = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
-  if (sent == static_cast<ssize_t>(bytes.size())) return {};
-  if (sent > 0 && cli::write_all(socket.get(), text.substr(static_cast<size_t>(sent)))) return {};
+  const auto socket = connect_socket(socket_path, SOCK_STREAM);
+  if (!socket)
+    return fail(socket.error().code, fmt::format("connect to {} at \"{}\"", what, socket_path));
+  const ssize_t sent = send_message(socket->borrow(), text, fd);
+  if (sent == static_cast<ssize_t>(text.size())) return {};
+  if (sent > 0 && cli::write_all(socket->get(), text.substr(static_cast<size_t>(sent)))) return {};
   return fail(errno, fmt::format("send to {}", what));
 }
 

@@ -76,9 +76,10 @@ std::string version_text();
 
 /// --preserve-fds, as numbers; they must be open before isle-oci opens anything.
 Status pass_descriptors(const CommandLine& line, Spec& spec);
-/// What the service manager gave us (sd_listen_fds(3), sd_notify(3)): its descriptors, and the socket at
-/// $NOTIFY_SOCKET, where it is for us and the process has none of its own.
-void pass_service_manager(Spec& spec);
+/// The descriptors that the service manager gave us (sd_listen_fds(3)).
+void pass_listening_sockets(Spec& spec);
+/// Whether the process's environment has it.
+bool has_variable(const Spec& spec, std::string_view name);
 /// Pipes and terminals that are its 0, 1 and 2 become its user's, which may have to open them again
 /// (/dev/stdout). `uids`: of a user namespace that it joins.
 void give_standard_descriptors(const Spec& spec, const IdMap& uids);

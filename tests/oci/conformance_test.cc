@@ -157,18 +157,6 @@ TEST_F(OciConformance, SocketActivation) {
   EXPECT_EQ(with("LISTEN_FDS=1 LISTEN_PID=1").out, "\n");  // for somebody else
 }
 
-TEST_F(OciConformance, ReadinessGoesToTheServiceManagersSocket) {
-  const std::string path = bundle_->dir() / "notify";
-  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  shell("echo $NOTIFY_SOCKET; stat -c %F $NOTIFY_SOCKET");
-  const auto result = bundle_->oci({"run", "c"}, {.set_env = {{"NOTIFY_SOCKET", path}}});
-  EXPECT_EQ(result.out, path + "\nsocket\n") << result;
-}
-
 TEST_F(OciConformance, LogsWhereItIsAsked) {
   const std::string log = bundle_->dir() / "log";
   EXPECT_NE(bundle_->oci({"--log-format=other", "list"}).exit_code, 0);

@@ -1,0 +1,147 @@
+// sd_notify(3) of a container: who hears it, what of it, and who waits for it.
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "oci/bundle.h"
+
+namespace isle::test {
+namespace {
+
+/// A service manager's end of it.
+class Manager {
+ public:
+  explicit Manager(const std::string& path)
+      : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+      throw std::runtime_error("bind " + path);
+  }
+
+  /// The next message; "" where none comes. What comes with it is `descriptor`.
+  std::string next(Fd* descriptor = nullptr) {
+    pollfd polled{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&polled, 1, static_cast<int>(scaled(milliseconds{10'000}).count())) != 1) return {};
+    char text[4096];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    iovec data{text, sizeof text};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t size = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    int number = -1;
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr)
+      std::memcpy(&number, CMSG_DATA(header), sizeof number);
+    Fd came(number);
+    if (descriptor != nullptr) *descriptor = std::move(came);
+    return size < 0 ? "" : std::string(text, static_cast<size_t>(size));
+  }
+  [[nodiscard]] bool has_more() const {
+    pollfd polled{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&polled, 1, 0) == 1;
+  }
+
+ private:
+  Fd socket_;
+};
+
+class OciNotify : public testing::Test {
+ protected:
+  void SetUp() override {
+    ISLE_REQUIRE("root", "program:busybox", "cgroups");
+    bundle_.emplace();
+    path_ = bundle_->dir() / "manager";
+    manager_.emplace(path_);
+    ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+  void TearDown() override {
+    ::unsetenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+  /// A script in which `say 'A=1\nB=2'` sends such a message. logger(1) writes to /dev/log what has nothing to do
+  /// with it in its first line.
+  void shell(const std::string& script) {
+    bundle_->set_command({"sh", "-c",
+                          "ln -s \"$NOTIFY_SOCKET\" /dev/log; "
+                          "say() { logger \"$(printf \"x\\n$1\")\"; }; " +
+                              script});
+  }
+  /// Processes of other ids than who makes the container.
+  void map_ids() {
+    constexpr uint32_t kOutside = 100000;
+    bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
+    for (const char* key : {"uidMappings", "gidMappings"})
+      bundle_->config["linux"][key] = {{{"containerID", 0}, {"hostID", kOutside}, {"size", 1000}}};
+    ASSERT_EQ(::chown(bundle_->rootfs("").c_str(), kOutside, kOutside), 0);
+    for (const auto& entry : std::filesystem::directory_iterator(bundle_->rootfs("")))
+      ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
+    for (const std::string& path : {std::string(bundle_->dir().path()), bundle_->dir() / "bundle"})
+      ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  }
+  std::optional<Bundle> bundle_;
+  std::string path_;
+  std::optional<Manager> manager_;
+};
+
+TEST_F(OciNotify, RunHandsOnWhatAServiceSaysOfItself) {
+  map_ids();
+  shell(R"(say 'MAINPID=1\nREADY=1\nSTATUS=up'; say 'FDSTORE=1'; say 'STOPPING=1')");
+  const auto result = bundle_->oci({"run", "c"});
+  ASSERT_TRUE(result.ok()) << result;
+  EXPECT_EQ(manager_->next(), "READY=1\nSTATUS=up");
+  EXPECT_EQ(manager_->next(), "STOPPING=1");
+  EXPECT_FALSE(manager_->has_more());
+  EXPECT_FALSE(std::filesystem::exists(bundle_->container_dir("c")));
+}
+
+TEST_F(OciNotify, TheContainerHasASocketOfItsOwnToWriteToOnly) {
+  shell("echo $NOTIFY_SOCKET; stat -c %F $NOTIFY_SOCKET; touch ${NOTIFY_SOCKET}2");
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, path_ + "/notify\nsocket\n") << result;
+  EXPECT_NE(result.err.find("Read-only"), std::string::npos) << result;
+}
+
+TEST_F(OciNotify, OneThatItsConfigNamesIsItsOwnAffair) {
+  bundle_->config["process"]["env"].push_back("NOTIFY_SOCKET=/other");
+  shell("echo $NOTIFY_SOCKET; grep -c manager /proc/self/mountinfo");
+  EXPECT_EQ(bundle_->oci({"run", "c"}).out, "/other\n0\n");
+}
+
+TEST_F(OciNotify, StartStaysUntilItIsReadyAndNamesItsProcess) {
+  shell("until test -e /go; do sleep 0.01; done; say 'READY=1'; exec sleep 1000");
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  Command start({Bundle::runtime(), "--root", bundle_->dir() / "state", "start", "c"});
+  EXPECT_TRUE(bundle_->becomes("c", "running"));  // and may be asked for meanwhile
+  write_file(bundle_->rootfs("/go"), "");
+  EXPECT_EQ(manager_->next(), "READY=1");
+  const auto state = oci::Json::parse(bundle_->oci({"state", "c"}).out);
+  EXPECT_EQ(manager_->next(), "MAINPID=" + std::to_string(state["pid"].get<int>()));
+  {
+    Fd barrier;
+    EXPECT_EQ(manager_->next(&barrier), "BARRIER=1");
+    EXPECT_TRUE(barrier);
+  }
+  EXPECT_TRUE(start.wait().ok());
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  EXPECT_FALSE(std::filesystem::exists(bundle_->container_dir("c")));
+}
+
+TEST_F(OciNotify, DetachedOneThatEndsBeforeItIsReadyIsWaitedForNoLonger) {
+  shell("say 'STATUS=cannot'");
+  const auto result = bundle_->oci({"run", "--detach", "c"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_EQ(manager_->next(), "STATUS=cannot");
+  EXPECT_FALSE(manager_->has_more());
+  EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
+}
+
+}  // namespace
+}  // namespace isle::test
