@@ -30,6 +30,30 @@ constexpr std::size_t kPathBytes = 4096;
 
 // ---- descriptors and paths --------------------------------------------------------------------
 
+/// What is to be closed at once goes but for what we need ourselves until the execve.
+long close_range(const Context& c, const Step& s) noexcept {
+  auto first = static_cast<std::uint32_t>(s.arg[0]);
+  const auto last = static_cast<std::uint32_t>(s.arg[1]);
+  const auto flags = static_cast<sys::CloseRange>(s.arg[2]);
+  if (flags != sys::CloseRange::none) return sys::close_range(first, last, flags);
+  for (;;) {
+    std::uint64_t own = std::uint64_t{last} + 1;
+    const auto look_at = [&](int fd) {
+      if (fd >= 0 && static_cast<std::uint32_t>(fd) >= first &&
+          static_cast<std::uint32_t>(fd) < own)
+        own = static_cast<std::uint32_t>(fd);
+    };
+    look_at(c.channel);
+    for (const int fd : c.registers) look_at(fd);
+    if (own > first)
+      if (const int closed = sys::close_range(first, static_cast<std::uint32_t>(own - 1), flags);
+          closed < 0)
+        return closed;
+    if (own > last) return 0;
+    first = static_cast<std::uint32_t>(own + 1);
+  }
+}
+
 long do_path(Context& c, const Step& s) noexcept {
   switch (s.op) {
     case Op::use_fd:
@@ -60,9 +84,7 @@ long do_path(Context& c, const Step& s) noexcept {
       return result < 0 ? result : 0;
     }
     case Op::close_range:
-      return sys::close_range(static_cast<std::uint32_t>(s.arg[0]),
-                              static_cast<std::uint32_t>(s.arg[1]),
-                              static_cast<sys::CloseRange>(s.arg[2]));
+      return close_range(c, s);
     case Op::keep_only:
       for (int i = 0; i < plan::kRegisters; ++i) {
         const auto number = static_cast<std::uint64_t>(i);

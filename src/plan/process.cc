@@ -162,8 +162,7 @@ Status Compiler::finish_process(Actor actor) {
   // A filter may refuse from here on what can be done before.
   descriptors(actor);
   working_directory(actor, ChangeDirectory::first_try);
-  if (start_ != kNone || (wish.seccomp && wish.seccomp->value.has_listener()))
-    b_.add(actor, Op::keep_only, 0);  // nothing stays open over a wait; finish() says what does
+  b_.add(actor, Op::keep_only, 0);  // finish() says what is
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it is loaded while that is there: as late
   // as that allows, since a profile knows the calls of the command and not ours (chdir to a path by
   // openat2, close_range). With it as near to the execve as can be; but while there is somebody to
@@ -273,7 +272,9 @@ void Compiler::working_directory(Actor actor, ChangeDirectory attempt) {
   }
 }
 
-/// Nothing but 0, 1, 2 and what was asked for reaches the command.
+/// Nothing but 0, 1, 2 and what was asked for reaches the command, nor, as a path by way of
+/// "/proc/self/fd/7/..", the search for it: what the execve closes would be open to that. Not in place,
+/// where a caller who is left with an error is left with its descriptors.
 void Compiler::descriptors(Actor actor) {
   if (spec_.process.pass_all_fds) {
     // But for those that were opened for isle: a helper inherited them as they are.
@@ -294,7 +295,8 @@ void Compiler::descriptors(Actor actor) {
   std::vector<int> kept = spec_.process.pass_fds.value;
   std::sort(kept.begin(), kept.end());
   kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
-  const uint64_t cloexec = sys::bits(sys::CloseRange::cloexec);
+  const uint64_t how =
+      sys::bits(spec_.process.in_place.value ? sys::CloseRange::cloexec : sys::CloseRange::none);
   uint64_t first = 3;
   for (const int fd : kept) {
     const auto keep = static_cast<uint64_t>(fd);
@@ -304,10 +306,10 @@ void Compiler::descriptors(Actor actor) {
     b_.add(actor, Op::use_fd, spec_.process.pass_fds.from, {keep, copy});
     b_.add(actor, Op::dup2, spec_.process.pass_fds.from, {copy, keep});
     b_.release(copy);
-    if (keep > first) b_.add(actor, Op::close_range, 0, {first, keep - 1, cloexec});
+    if (keep > first) b_.add(actor, Op::close_range, 0, {first, keep - 1, how});
     first = keep + 1;
   }
-  b_.add(actor, Op::close_range, spec_.process.pass_fds.from, {first, 0xffffffff, cloexec});
+  b_.add(actor, Op::close_range, spec_.process.pass_fds.from, {first, 0xffffffff, how});
 }
 
 void Compiler::execute(Actor actor) {

@@ -144,6 +144,31 @@ TEST_F(OciAttack, WorkingDirectoryOverADescriptor) {
   }
 }
 
+// The same of the command, which may be a link of the image's: the host's program would run, and be written
+// to by way of /proc/self/exe.
+TEST_F(OciAttack, CommandOverADescriptor) {
+  const std::string program = bundle_->dir() / "busybox";
+  fs::copy_file("/usr/bin/busybox", program);
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("running").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "running"}).ok());
+  const std::string link = bundle_->rootfs("/bin/busybox-evil");
+  bundle_->take_cgroup();
+  bundle_->set_command({"/bin/busybox-evil", "echo", "reached"});
+  for (int fd = 3; fd < 24; ++fd) {
+    std::string path = "/proc/self/fd/" + std::to_string(fd);
+    for (int up = 0; up < 16; ++up) path += "/..";
+    fs::remove(link);
+    fs::create_symlink(path + program, link);
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"exec", "running", "/bin/busybox-evil", "echo", "reached"}, {"run", "c"}}) {
+      const auto result = bundle_->oci(words);
+      EXPECT_NE(result.exit_code, 0) << fd << result;
+      EXPECT_EQ(result.out, "") << fd;
+    }
+  }
+}
+
 // CVE-2024-45310: a destination through a link makes nothing on the host.
 TEST_F(OciAttack, DestinationThroughALink) {
   const std::string outside = bundle_->dir() / "outside";
