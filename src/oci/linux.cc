@@ -90,6 +90,14 @@ std::optional<NamespaceType> owner_of(std::string_view key) {
   return std::nullopt;
 }
 
+/// Of two separators side by side one may be a dot of the path: "net.//.kernel" is net/../kernel.
+bool climbs(std::string_view name) {
+  const auto separates = [](char c) { return c == '.' || c == '/'; };
+  return name.starts_with('/') || std::ranges::adjacent_find(name, [&](char a, char b) {
+                                    return separates(a) && separates(b);
+                                  }) != name.end();
+}
+
 void read_sysctl(const Node& linux_node, Spec& spec) {
   const auto node = linux_node.get("sysctl");
   if (!node || !node->filled()) return;
@@ -102,8 +110,7 @@ void read_sysctl(const Node& linux_node, Spec& spec) {
       value.refuse("\"kernel.hostname\" is what /hostname says");
       continue;
     }
-    const bool climbs = name.find("..") != std::string::npos || name.starts_with('/');
-    const auto owner = climbs ? std::nullopt : owner_of(key);
+    const auto owner = climbs(name) ? std::nullopt : owner_of(key);
     if (!owner) {
       value.refuse(
           fmt::format("\"{}\" is the whole machine's: only what belongs to a namespace "

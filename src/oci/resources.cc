@@ -259,7 +259,7 @@ void read_device_rules(const Node& linux_node, Spec& spec) {
     rules.push_back({.allow = true, .type = 'c', .major = major, .minor = minor, .from = from});
 }
 
-/// Clean and absolute: "/a/b". A path that climbs is refused.
+/// Clean and absolute: "/a/b". A path that climbs, or goes nowhere, is refused.
 std::string clean_path(const Node& node, std::string_view path) {
   std::string clean;
   while (!path.empty()) {
@@ -271,6 +271,7 @@ std::string clean_path(const Node& node, std::string_view path) {
     clean += '/';
     clean += part;
   }
+  if (clean.empty()) node.refuse("the root of a hierarchy is the whole machine's");
   return clean;
 }
 

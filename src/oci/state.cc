@@ -77,6 +77,7 @@ void each_field(S& state, const Visit& visit) {
   visit("ownPids", state.own_pids);
   visit("rdt", state.rdt);
   visit("rdtMade", state.rdt_made);
+  visit("keepsKeyring", state.keeps_keyring);
   visit("startSocket", state.start_socket);
   visit("rootfs", state.rootfs);
   visit("owner", state.owner);

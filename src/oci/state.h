@@ -42,7 +42,8 @@ struct State {
   /// Groups of resctrl that its processes are put into, in this order, and those that are its own.
   std::vector<std::string> rdt;
   std::vector<std::string> rdt_made;
-  uint64_t start_socket = 0;  ///< Inode of the socket it waits at for its start.
+  bool keeps_keyring = false;  ///< Its maker's session keyring: --no-new-keyring.
+  uint64_t start_socket = 0;   ///< Inode of the socket it waits at for its start.
   std::string rootfs;
   std::string owner;
   Json annotations = Json::object();

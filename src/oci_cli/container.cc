@@ -57,8 +57,9 @@ std::vector<std::string> children_of(const std::string& directory) {
   if (stream == nullptr) return names;
   // NOLINTNEXTLINE(concurrency-mt-unsafe): a DIR of our own
   while (const dirent* entry = ::readdir(stream))
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-      names.push_back(directory + "/" + entry->d_name);
+    if (const std::string_view name = entry->d_name;
+        entry->d_type == DT_DIR && name != "." && name != "..")
+      names.push_back(fmt::format("{}/{}", directory, name));
   ::closedir(stream);
   return names;
 }

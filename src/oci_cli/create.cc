@@ -67,9 +67,9 @@ class Maker {
 
   Result<Made> make(bool waits) {
     Spec& spec = prepared_.container.spec;
-    if (Status status = pass_descriptors(call_.line, spec); !status)
+    if (Status status = pass_descriptors(call_, spec); !status)
       return std::unexpected(status.error());
-    pass_listening_sockets(spec);
+    pass_listening_sockets(call_, spec);
     complete_environment(spec, spec.root ? spec.root->path : "/");
     widen_affinity(spec);
     const std::string console = call_.line.get("console-socket");

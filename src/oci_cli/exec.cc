@@ -251,7 +251,7 @@ int exec(const Call& call) {
   if (!process) return call.report.fail(process.error(), kExecFailed);
   Spec& spec = process->spec;
   for (const std::string& warning : process->warnings) call.report.warn(warning);
-  if (Status status = pass_descriptors(call.line, spec); !status)
+  if (Status status = pass_descriptors(call, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
   if (process->terminal && call.line.has("detach") && !call.line.has("console-socket"))
     return call.report.fail({.what = "a detached terminal needs --console-socket"}, kExecFailed);
@@ -268,8 +268,10 @@ int exec(const Call& call) {
   complete_environment(spec, root_path);
   widen_affinity(spec);
   spec.process.plain_newlines = !call.line.has("console-socket") && ::isatty(STDOUT_FILENO) == 0;
-  give_standard_descriptors(spec, uid_map_of(opened->state.host_pid));
   join_namespaces(opened->state, opened->process.borrow(), root.borrow(), spec);
+  give_standard_descriptors(spec, uid_map_of(opened->state.host_pid));
+  if (!opened->state.keeps_keyring)
+    spec.process.session_keyring = {.value = "_ses." + opened->state.id};
   if (Status status = join_cgroups(call, opened->state, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
   {

@@ -55,7 +55,8 @@ int dispatch(std::span<char* const> argv) {
     return Report().print(completion(argv[2]));
   auto line = parse_command_line(argv);
   if (!line) return Report().fail(line.error());
-  Call call{.line = std::move(*line), .report = {}, .root = {}};
+  Call call{.line = std::move(*line), .report = {}, .root = {}, .descriptors = {}};
+  call.descriptors = callers_descriptors(call.line);
   if (Status status = Report::check(call.line); !status) return call.report.fail(status.error());
   call.report = Report(call.line);
   call.root = call.line.get("root", default_root());

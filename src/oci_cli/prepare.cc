@@ -135,6 +135,7 @@ oci::State new_state(const Prepared& prepared, const std::string& id) {
   state.own_pids = container.spec.creates(NamespaceType::pid);
   state.rdt = prepared.rdt.joined;
   state.rdt_made = prepared.rdt.made;
+  state.keeps_keyring = !container.spec.process.session_keyring;
   if (container.cgroup_path.empty()) return state;
   state.cgroup_path = container.cgroup_path;
   if (prepared.unit) state.unit = prepared.unit->name();

@@ -24,21 +24,18 @@
 
 namespace isle::oci_cli {
 
-Status pass_descriptors(const CommandLine& line, Spec& spec) {
-  const std::string text = line.get("preserve-fds", "0");
-  int count = 0;
-  constexpr int kMost = 1024;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count < 0 || count > kMost)
-    return fail(0, fmt::format("--preserve-fds {}: expected 0 to {}", text, kMost));
-  // Those that are open: podman's --preserve-fd names single ones and gives the greatest number.
-  for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + count; ++fd)
-    if (::fcntl(fd, F_GETFD) >= 0) spec.process.pass_fds.value.push_back(fd);
-  spec.process.pass_fds.from = spec.add_origin("--preserve-fds");
-  return {};
-}
-
 namespace {
+
+constexpr int kMostPassed = 1024;
+
+/// `count` of them, from 3 on. Those that are open: podman's --preserve-fd names single ones and gives the
+/// greatest number.
+void pass(const Call& call, int count, Spec& spec) {
+  std::vector<int>& passed = spec.process.pass_fds.value;
+  for (const int fd : call.descriptors)
+    if (fd <= STDERR_FILENO + count && std::ranges::find(passed, fd) == passed.end())
+      passed.push_back(fd);
+}
 
 std::string_view name_of(std::string_view variable) {
   return variable.substr(0, variable.find('='));
@@ -65,18 +62,35 @@ bool has_variable(const Spec& spec, std::string_view name) {
                              [&](const std::string& entry) { return name_of(entry) == name; });
 }
 
+Status pass_descriptors(const Call& call, Spec& spec) {
+  const std::string text = call.line.get("preserve-fds", "0");
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size() || count < 0 || count > kMostPassed)
+    return fail(0, fmt::format("--preserve-fds {}: expected 0 to {}", text, kMostPassed));
+  pass(call, count, spec);
+  spec.process.pass_fds.from = spec.add_origin("--preserve-fds");
+  return {};
+}
+
 // NOLINTBEGIN(concurrency-mt-unsafe): one thread
-void pass_listening_sockets(Spec& spec) {
+std::vector<int> callers_descriptors(const CommandLine& line) {
+  std::vector<int> open;
+  const char* listening = std::getenv("LISTEN_FDS");
+  const int count = std::max(number_in<int>(line.get("preserve-fds")),
+                             listening == nullptr ? 0 : number_in<int>(listening));
+  for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + std::min(count, kMostPassed); ++fd)
+    if (::fcntl(fd, F_GETFD) >= 0) open.push_back(fd);
+  return open;
+}
+
+void pass_listening_sockets(const Call& call, Spec& spec) {
   std::vector<std::string>& env = spec.process.env->value;
   const char* whose = std::getenv("LISTEN_PID");
   const char* text = std::getenv("LISTEN_FDS");
   if (text == nullptr || (whose != nullptr && number_in<pid_t>(whose) != ::getpid())) return;
-  constexpr int kMost = 1024;
-  const int count = std::clamp(number_in<int>(text), 0, kMost);
-  std::vector<int>& passed = spec.process.pass_fds.value;
-  for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + count; ++fd)
-    if (::fcntl(fd, F_GETFD) >= 0 && std::ranges::find(passed, fd) == passed.end())
-      passed.push_back(fd);
+  const int count = std::clamp(number_in<int>(text), 0, kMostPassed);
+  pass(call, count, spec);
   if (count == 0 || has_variable(spec, "LISTEN_FDS")) return;
   env.push_back(fmt::format("LISTEN_FDS={}", count));
   env.emplace_back("LISTEN_PID=1");
@@ -179,14 +193,16 @@ Status hand_listener_over(const oci::Filter& filter, BorrowedFd listener, pid_t 
   return sent;
 }
 
-/// Renamed into place: who waits for the file finds all of it.
+/// Renamed into place: who waits for the file finds all of it. A new one: what has that name already may be a
+/// link that somebody else put there.
 Status write_pid_file(const std::string& path, pid_t pid) {
   if (path.empty()) return {};
   const size_t slash = path.rfind('/');
   const std::string temporary = slash == std::string::npos
                                     ? "." + path
                                     : path.substr(0, slash + 1) + "." + path.substr(slash + 1);
-  const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  (void)::unlink(temporary.c_str());
+  const Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file || !cli::write_all(file.get(), std::to_string(pid)) ||
       ::rename(temporary.c_str(), path.c_str()) < 0)
     return fail(errno, fmt::format("write the pid file \"{}\"", path));

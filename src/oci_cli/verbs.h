@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "isle/run.h"
 #include "oci/config.h"
@@ -18,6 +19,8 @@ struct Call {
   CommandLine line;
   Report report;
   std::string root;  ///< Where the containers' states are.
+  /// The caller's that may be the container's, from 3 on: not what isle-oci opens itself.
+  std::vector<int> descriptors;
 
   [[nodiscard]] std::string id() const {
     return line.operands.empty() ? std::string{} : line.operands.front();
@@ -74,10 +77,12 @@ std::string version_text();
 
 // ---- what the process of create, run and exec has in common: process_options.cc ----------------
 
-/// --preserve-fds, as numbers; they must be open before isle-oci opens anything.
-Status pass_descriptors(const CommandLine& line, Spec& spec);
+/// Call::descriptors: those that --preserve-fds and LISTEN_FDS may mean, and that are open.
+std::vector<int> callers_descriptors(const CommandLine& line);
+/// --preserve-fds, as numbers.
+Status pass_descriptors(const Call& call, Spec& spec);
 /// The descriptors that the service manager gave us (sd_listen_fds(3)).
-void pass_listening_sockets(Spec& spec);
+void pass_listening_sockets(const Call& call, Spec& spec);
 /// Whether the process's environment has it.
 bool has_variable(const Spec& spec, std::string_view name);
 /// Pipes and terminals that are its 0, 1 and 2 become its user's, which may have to open them again

@@ -193,6 +193,40 @@ TEST_F(OciAttackInside, CgroupOfTheHost) {
   EXPECT_EQ(result.out, "");
 }
 
+// The pid file's directory may be somebody else's, who knows by what name it is written first.
+TEST_F(OciAttackInside, PidFileIsALink) {
+  const std::string victim = bundle_->dir().write("victim", "mine");
+  const std::string pid_file = bundle_->dir() / "pid";
+  fs::create_symlink(victim, bundle_->dir() / ".pid");
+  fs::create_symlink(victim, pid_file);
+  bundle_->set_command({"true"});
+  const auto result = bundle_->oci({"run", "--pid-file", pid_file, "c"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_EQ(read_file(victim), "mine");
+  EXPECT_FALSE(fs::is_symlink(pid_file));
+}
+
+// Who may divide its cgroup calls the parts what it likes: what is in them ends, and they go.
+TEST_F(OciAttackInside, CgroupsThatAreHidden) {
+  std::erase_if(bundle_->config["linux"]["namespaces"].get_ref<Json::array_t&>(),
+                [](const Json& entry) { return entry["type"] == "pid"; });
+  run_idle();
+  const Json state = Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
+  const std::string top = state["cgroups"].front();
+  const std::string hidden = top + "/.hidden/..and/deep";
+  fs::create_directories(hidden);
+  const std::string pid_file = bundle_->dir() / "pid";
+  ASSERT_TRUE(bundle_->oci({"exec", "-d", "--pid-file", pid_file, "c", "sleep", "1000"}).ok());
+  const std::string pid = read_file(pid_file);
+  write_file(hidden + "/cgroup.procs", pid);
+  const auto all = Json::parse(bundle_->oci({"ps", "-f", "json", "c"}).out);
+  EXPECT_EQ(all.size(), 2U) << all;
+  const auto deleted = bundle_->oci({"delete", "--force", "c"});
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_FALSE(fs::exists(top));
+  EXPECT_FALSE(fs::exists("/proc/" + pid + "/exe"));
+}
+
 // CVE-2026-41579 once more: a relative link.
 TEST_F(OciAttackInside, DevIsARelativeLink) {
   const std::string victim = bundle_->dir().make_dir("bundle/victim");

@@ -233,6 +233,17 @@ TEST_F(OciConformance, DevStdoutCanBeOpenedByItsUser) {
   keep_running();
   const auto one = bundle_->oci({"exec", "--user", "7", "c", "sh", "-c", "echo more >/dev/stderr"});
   EXPECT_EQ(one.err, "more\n") << one;
+  ASSERT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  // Its user is another on the host: with that one's number there somebody else would have the pipe.
+  bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
+  for (const char* map : {"uidMappings", "gidMappings"})
+    bundle_->config["linux"][map] =
+        Json::array({{{"containerID", 0}, {"hostID", 100000}, {"size", 65536}}});
+  bundle_->config["linux"].erase("resources");
+  keep_running();
+  const auto mapped =
+      bundle_->oci({"exec", "--user", "7", "c", "sh", "-c", "echo more >/dev/stderr"});
+  EXPECT_EQ(mapped.err, "more\n") << mapped;
   struct stat null{};
   ASSERT_EQ(::stat("/dev/null", &null), 0);
   EXPECT_EQ(null.st_uid, before.st_uid);

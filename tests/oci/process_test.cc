@@ -73,6 +73,17 @@ TEST_F(OciInside, SessionKeyring) {
   EXPECT_EQ(bundle_->oci({"run", id + "a"}).out, "1\n");
   bundle_->set_command({"grep", "-c", "_ses." + id + "b", "/proc/keys"});
   EXPECT_EQ(bundle_->oci({"run", "--no-new-keyring", id + "b"}).out, "0\n");
+  // exec has one of its own, too, and not its caller's.
+  bundle_->set_command({"sleep", "1000"});
+  for (const auto& [name, flag, rings] :
+       {std::tuple{"c", "--no-new-keyring=false", "2\n"}, {"d", "--no-new-keyring", "0\n"}}) {
+    ASSERT_TRUE(bundle_->create(id + name, {flag}).ok()) << bundle_->output();
+    ASSERT_TRUE(bundle_->oci({"start", id + name}).ok());
+    const auto result =
+        bundle_->oci({"exec", id + name, "grep", "-c", "_ses." + id + name, "/proc/keys"});
+    EXPECT_EQ(result.out, rings) << result;
+    ASSERT_TRUE(bundle_->oci({"delete", "--force", id + name}).ok());
+  }
 }
 
 TEST_F(OciInside, MemoryPolicyAndSysctl) {
