@@ -34,7 +34,7 @@ std::string manager_socket() {
 
 std::string handed_on(std::string_view message) {
   std::string text;
-  for (const std::string_view line : split(message, "\n"))
+  for (const std::string_view line : split(message, "\n\r"))  // as systemd does, NEWLINE there
     if (std::ranges::find(kHandedOn, line.substr(0, line.find('='))) != std::end(kHandedOn))
       text.append(text.empty() ? "" : "\n").append(line);
   return text;

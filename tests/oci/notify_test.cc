@@ -93,7 +93,7 @@ class OciNotify : public testing::Test {
 
 TEST_F(OciNotify, RunHandsOnWhatAServiceSaysOfItself) {
   map_ids();
-  shell(R"(say 'MAINPID=1\nREADY=1\nSTATUS=up'; say 'FDSTORE=1'; say 'STOPPING=1')");
+  shell(R"(say 'MAINPID=1\nREADY=1\nSTATUS=up\rMAINPID=1'; say 'FDSTORE=1'; say 'STOPPING=1')");
   const auto result = bundle_->oci({"run", "c"});
   ASSERT_TRUE(result.ok()) << result;
   EXPECT_EQ(manager_->next(), "READY=1\nSTATUS=up");
