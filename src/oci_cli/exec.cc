@@ -211,9 +211,8 @@ int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci:
   };
   auto process = launch(*plan, options);
   if (!process) {
-    Error error = in_engine_words(process.error(), *plan, spec.process.args.value);
-    error.hint.clear();  // it is about the host's files
-    return call.report.fail(error, kExecFailed);
+    return call.report.fail(in_engine_words(process.error(), *plan, spec.process.args.value),
+                            kExecFailed);
   }
   if (signals) signals->launched();
   if (Status status = send_to(call.line, "console-socket", process->console()); !status)

@@ -244,6 +244,18 @@ bool FailedStep::is_mount_point(const std::string& inside) const {
          }) != nullptr;
 }
 
+// In the mount namespace that was joined, where one was.
+std::optional<HostPath> FailedStep::joined_root(const std::string& path) const {
+  const auto joins = [](const Step& step) {
+    return step.op == Op::setns && (step.arg[1] & CLONE_NEWNS) != 0;
+  };
+  const Step* joined = earlier(joins);
+  if (joined == nullptr) return HostPath{.path = path};
+  const pid_t pid = joined_process(*joined);
+  if (pid <= 0) return std::nullopt;
+  return HostPath{.root = fmt::format("/proc/{}/root", pid), .path = path};
+}
+
 std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
   const std::string path = inside.starts_with('/') ? inside : "/" + inside;
   // The mount that `path` is on: the longest destination above it, of equal ones the last.
@@ -259,7 +271,7 @@ std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
     on = &steps()[i];
     longest = place.size();
   }
-  if (on == nullptr) return HostPath{.path = path};
+  if (on == nullptr) return joined_root(path);
   const Step* mounted = writer(on->arg[0], index_of(on));
   if (mounted == nullptr || mounted->op != Op::open_tree) return std::nullopt;
   const std::string source = source_of(*mounted);

@@ -90,6 +90,7 @@ class FailedStep {
   }
   [[nodiscard]] std::string directory_of(uint64_t number, size_t before) const;
   [[nodiscard]] std::string destination_of(const plan::Step& mounted) const;
+  [[nodiscard]] std::optional<HostPath> joined_root(const std::string& path) const;
   [[nodiscard]] std::string source_of(const plan::Step& open_tree) const;
   [[nodiscard]] std::string place_of_move(const plan::Step& moved) const;
   [[nodiscard]] std::optional<uint32_t> last_id(plan::Op op, const IdMap& map) const;

@@ -112,6 +112,7 @@ constexpr Row kRows[] = {
     {Op::write_child, EACCES, oom_score_below},
     {Op::setpriority, kAny, nice_below},
     {Op::sched_setaffinity, EINVAL, cpus_not_ours},
+    {Op::sched_setattr, EPERM, scheduler_not_ours},
     {Op::capset, EPERM, capabilities_not_ours},
     {Op::drop_bounding, EPERM, capabilities_not_ours},
     {Op::raise_ambient, EPERM, capabilities_not_ours},

@@ -72,6 +72,7 @@ std::string limit_above_hard(const FailedStep& failed);
 std::string oom_score_below(const FailedStep& failed);
 std::string nice_below(const FailedStep& failed);
 std::string cpus_not_ours(const FailedStep& failed);
+std::string scheduler_not_ours(const FailedStep& failed);
 std::string capabilities_not_ours(const FailedStep& failed);
 std::string sysctl_unknown(const FailedStep& failed);
 std::string time_offset_too_far(const FailedStep& failed);

@@ -25,7 +25,10 @@ struct FlagWord {
 constexpr FlagWord kLockable[] = {{MountAttr::rdonly, "ro"},
                                   {MountAttr::nosuid, "nosuid"},
                                   {MountAttr::nodev, "nodev"},
-                                  {MountAttr::noexec, "noexec"}};
+                                  {MountAttr::noexec, "noexec"},
+                                  {MountAttr::atime, "noatime"},
+                                  {MountAttr::atime, "relatime"},
+                                  {MountAttr::nodiratime, "nodiratime"}};
 
 }  // namespace
 

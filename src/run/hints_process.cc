@@ -70,6 +70,16 @@ std::string cpus_not_ours(const FailedStep&) {
   return allowed.empty() ? allowed : fmt::format("this process may run on CPUs {}", allowed);
 }
 
+std::string scheduler_not_ours(const FailedStep& failed) {
+  if (!caller_has(kCapSysNice)) return "it needs CAP_SYS_NICE";
+  constexpr uint32_t kDeadline = 6;  // SCHED_DEADLINE
+  const std::vector<uint32_t> attributes =
+      failed.numbers(0);  // of sched_attr the second is the policy
+  return attributes.size() > 1 && attributes[1] == kDeadline
+             ? "a deadline needs all CPUs of the machine, and this process may use some of them"
+             : std::string{};
+}
+
 std::string capabilities_not_ours(const FailedStep& failed) {
   const plan::Step& step = failed.step();
   if (step.op == plan::Op::drop_bounding)

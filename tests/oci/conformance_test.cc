@@ -218,11 +218,17 @@ TEST_F(OciConformance, InitIsGoneAndOthersAreNot) {
 TEST_F(OciConformance, InterpreterThatIsNotThere) {
   write_file(bundle_->rootfs("/run.sh"), "#!/nowhere foo\n");
   std::filesystem::permissions(bundle_->rootfs("/run.sh"), std::filesystem::perms(0755));
+  const auto says_why = [](const CommandResult& result) {
+    return result.err.find("exec /run.sh: no such file or directory") != std::string::npos &&
+           result.err.find("/run.sh names the interpreter /nowhere") != std::string::npos;
+  };
+  keep_running();
+  const auto entered = bundle_->oci({"exec", "c", "/run.sh"});
+  EXPECT_TRUE(entered.exit_code == 255 && says_why(entered)) << entered;
+  EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
   bundle_->set_command({"/run.sh"});
   const auto result = bundle_->oci({"run", "c"});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_NE(result.err.find("exec /run.sh: no such file or directory"), std::string::npos)
-      << result;
+  EXPECT_TRUE(result.exit_code == 1 && says_why(result)) << result;
 }
 
 TEST_F(OciConformance, DevStdoutCanBeOpenedByItsUser) {

@@ -65,6 +65,21 @@ TEST_F(OciInside, LimitsScoreAndPriorities) {
   EXPECT_EQ(result.out, "100\n200\n0\n321\n3 3\n00000008\nidle\n") << result;
 }
 
+// sched_setattr(2) wants all CPUs for a deadline. A new process has it before it comes into a v1 cpuset.
+TEST_F(OciInside, ADeadlineAndSomeOfTheCpus) {
+  if (::sysconf(_SC_NPROCESSORS_ONLN) < 2) GTEST_SKIP() << "a machine of one CPU";
+  bundle_->take_cgroup();
+  bundle_->config["linux"]["resources"]["cpu"]["cpus"] = "0";
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->oci({"run", "--detach", "c"}).ok());
+  const std::string process = bundle_->dir() / "process.json";
+  write_file(process, R"({"cwd":"/","args":["true"],"scheduler":{"policy":"SCHED_DEADLINE",)"
+                      R"("runtime":42000,"deadline":1000000,"period":1000000}})");
+  const auto entered = bundle_->oci({"exec", "--process", process, "c"});
+  EXPECT_EQ(entered.exit_code, 255);
+  EXPECT_NE(entered.err.find("a deadline needs all CPUs"), std::string::npos) << entered;
+}
+
 TEST_F(OciInside, SessionKeyring) {
   // Keyrings of containers that have ended are listed until the kernel collects them.
   const std::string id = "k" + std::to_string(::getpid());

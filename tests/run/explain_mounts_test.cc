@@ -122,14 +122,20 @@ TEST_F(ExplainMounts, NotRecursiveWithMountsBelow) {
 TEST_F(ExplainMounts, FlagsThatTheHostSet) {
   ISLE_REQUIRE("root");
   const TempDir dir;
-  const std::string text = complaint_in(
-      [&] {
-        test::own_mounts();
-        test::must(mount("none", dir.path().c_str(), "tmpfs", MS_NOEXEC, nullptr), "tmpfs");
-      },
-      {"--bind", dir.path() + ":/mnt:exec", "--", "true"}, unprivileged());
-  EXPECT_SAYS(text, "Operation not permitted (EPERM)",
+  const auto bind_as = [&](const std::string& option) {
+    return complaint_in(
+        [&] {
+          test::own_mounts();
+          test::must(mount("none", dir.path().c_str(), "tmpfs", MS_NOEXEC | MS_NOATIME, nullptr),
+                     "tmpfs");
+        },
+        {"--bind", dir.path() + ":/mnt:" + option, "--", "true"}, unprivileged());
+  };
+  EXPECT_SAYS(bind_as("exec"), "Operation not permitted (EPERM)",
               "is on a mount with \"noexec\" on the host, which a user namespace cannot take away");
+  EXPECT_SAYS(
+      bind_as("strictatime"), "Operation not permitted (EPERM)",
+      "is on a mount with \"noatime\" on the host, which a user namespace cannot take away");
 }
 
 TEST_F(ExplainMounts, AMaskedProc) {
