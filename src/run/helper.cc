@@ -20,6 +20,7 @@
 #include "exec/message.h"
 #include "sys/file_calls.h"
 #include "sys/io_calls.h"
+#include "sys/mount_calls.h"
 #include "sys/process_calls.h"
 
 extern "C" {
@@ -32,6 +33,25 @@ namespace {
 
 constexpr auto kAllSeals =
     sys::Seals::seal | sys::Seals::shrink | sys::Seals::grow | sys::Seals::write;
+
+/// The installed program by a read-only mount of its own, since a sandbox finds it at /proc/PID/exe. Who may not
+/// mount may not write to it either, or has none.
+int open_installed() {
+  const std::string path = ISLE_EXEC_INSTALLED;
+  const size_t slash = path.rfind('/');
+  constexpr auto kOpen = sys::OpenFlags::path | sys::OpenFlags::cloexec;
+  const Fd tree(sys::open_tree(sys::kAtFdcwd, path.substr(0, slash).c_str(),
+                               sys::OpenTree::clone | sys::OpenTree::cloexec));
+  if (tree) {
+    sys::mount_attr read_only;
+    read_only.attr_set = sys::bits(sys::MountAttr::rdonly);
+    const int set = sys::mount_setattr(tree.get(), "", sys::AtFlags::empty_path, &read_only);
+    return set < 0 ? set : sys::openat(tree.get(), path.c_str() + slash + 1, kOpen);
+  }
+  const bool is_writable =
+      sys::faccessat2(sys::kAtFdcwd, path.c_str(), sys::Access::w_ok, sys::AtFlags::eaccess) == 0;
+  return is_writable ? -EPERM : sys::openat(sys::kAtFdcwd, path.c_str(), kOpen);
+}
 
 /// isle-exec as a file nobody can write to: a memfd, sealed, made once a process; where memfds
 /// cannot be executed (vm.memfd_noexec), the installed program.
@@ -49,8 +69,7 @@ int make_image() {
       return fd;
     sys::close(fd);
   }
-  return sys::openat(sys::kAtFdcwd, ISLE_EXEC_INSTALLED,
-                     sys::OpenFlags::path | sys::OpenFlags::cloexec);
+  return open_installed();
 }
 
 /// The image's descriptor, -errno where there is none. Kept for the life of the process.

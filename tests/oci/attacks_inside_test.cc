@@ -54,6 +54,22 @@ TEST_F(OciAttackInside, OverwritesTheRuntime) {
   EXPECT_EQ(bundle_->output().find("isle-oci"), std::string::npos) << bundle_->output();
 }
 
+// The same where no memory file can be executed, and isle-exec is a file of the host's.
+TEST_F(OciAttackInside, OverwritesTheInstalledHelper) {
+  if (!fs::exists("/proc/sys/vm/memfd_noexec")) GTEST_SKIP() << "needs Linux 6.3";
+  bundle_->set_command({"sleep", "1000"});
+  const auto result = run_command(
+      {"unshare", "--pid", "--mount", "--fork", "--mount-proc", "sh", "-ec",
+       "mount -t tmpfs none /usr/local; mkdir -p /usr/local/libexec/isle; "
+       "cp \"$1\" /usr/local/libexec/isle; echo 2 >/proc/sys/vm/memfd_noexec; "
+       "\"$2\" --root \"$3\" create --pid-file \"$3.pid\" c </dev/null >/dev/null; "
+       "exe=/proc/$(cat \"$3.pid\")/exe; readlink $exe; [ ! -w $exe ] || echo writable; "
+       "\"$2\" --root \"$3\" delete --force c",
+       "sh", isle_binary("isle-exec"), isle_binary("isle-oci"), bundle_->dir() / "inside"},
+      {.working_dir = bundle_->dir() / "bundle"});
+  EXPECT_EQ(result.out, "/isle-exec\n") << result;
+}
+
 // CVE-2016-9962: what is on its way into the container by its descriptors, root and memory.
 TEST_F(OciAttackInside, LooksAtWhoEnters) {
   bundle_->set_command({"sh", "-c",
