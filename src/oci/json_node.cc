@@ -6,6 +6,26 @@ namespace isle::oci {
 namespace {
 
 constexpr size_t kMostShown = 60;
+constexpr int kDeepest = 100;  // the runtime-spec needs 8
+
+/// Copies and texts of a document are made by calls one in another.
+bool is_too_deep(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && (c == '[' || c == '{')) {
+      if (++depth > kDeepest) return true;
+    } else if (!quoted && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return false;
+}
 
 /// A key as a JSON pointer has it (RFC 6901).
 std::string escaped(std::string_view key) {
@@ -153,6 +173,8 @@ void Node::warn(std::string what) const {
 }
 
 Result<Json> parse_json(std::string_view text, std::string_view document) {
+  if (is_too_deep(text))
+    return fail(0, fmt::format("{}: is nested more than {} deep", document, kDeepest));
   try {
     return Json::parse(text);
   } catch (const Json::exception& error) {

@@ -119,8 +119,10 @@ Result<Plan> Compiler::compile() {
   if (Status status = open_root(); !status) return std::unexpected(status.error());
   if (Status status = mount_all(); !status) return std::unexpected(status.error());
   call_when_mounted();
-  if (!spec_.create_hooks.empty() && root_ != kNone)
+  if (!spec_.create_hooks.empty() && root_ != kNone) {
     init(Op::fchdir, spec_.create_hooks.front().from, {root_});
+    init(Op::restore_umask, 0);  // what they make on the host is not for everybody to write to
+  }
   run_hooks(Actor::init, spec_.create_hooks);
   // A terminal of the sandbox's own devpts, while the way there is still by descriptor.
   if (spec_.process.terminal.value) terminal(Actor::init);

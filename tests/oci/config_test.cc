@@ -46,6 +46,17 @@ TEST(OciConfig, DefaultConfigIsRead) {
   }
 }
 
+// Far deeper than the stack.
+TEST(OciConfig, DeepNesting) {
+  constexpr size_t kDeep = 1'000'000;
+  std::string text = with("/annotations", {{"a", "deep"}}).dump();
+  text.replace(text.find("\"deep\""), 6, std::string(kDeep, '[') + std::string(kDeep, ']'));
+  const auto container = read_config(text, {.bundle = "/b", .id = "c"});
+  ASSERT_FALSE(container);
+  EXPECT_NE(container.error().message().find("deep"), std::string::npos);
+  EXPECT_TRUE(read(with("/annotations", {{"a", "\"\\" + std::string(kDeep, '[')}})));
+}
+
 struct Wrong {
   const char* pointer;
   Json value;

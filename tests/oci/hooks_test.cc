@@ -1,4 +1,6 @@
 // hooks: when each kind runs and where, what it is told, and what its failure does.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "oci/bundle.h"
@@ -73,6 +75,18 @@ TEST_F(OciHooks, WhatItIsTold) {
     EXPECT_EQ(told["bundle"], bundle_->dir() / "bundle");
     EXPECT_EQ(told["annotations"], Json({{"some", "thing"}}));
   }
+}
+
+// What they make on the host is no more open to others than what the caller makes.
+TEST_F(OciHooks, UmaskIsTheCallers) {
+  for (const char* kind : {"prestart", "createRuntime", "createContainer", "poststart", "poststop"})
+    bundle_->config["hooks"][kind] = Json::array({hook("umask >>$LOG")});
+  bundle_->set_command({"true"});
+  const mode_t before = ::umask(027);
+  const auto result = bundle_->oci({"run", "c"});
+  ::umask(before);
+  ASSERT_TRUE(result.ok()) << result;
+  EXPECT_EQ(logged(), "0027\n0027\n0027\n0027\n0027\n");
 }
 
 // 2025-23266: what the container's environment holds is not for programs of the host.
