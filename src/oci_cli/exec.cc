@@ -260,6 +260,9 @@ int exec(const Call& call) {
   if (!filter) return call.report.fail(filter.error(), kExecFailed);
   if (Status status = load_filter(*filter, call.root, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
+  {  // others may kill it while we look at files that are its own
+    const oci::Directory unlocked = std::move(opened->directory);
+  }
   const std::string root_path = fmt::format("/proc/{}/root", opened->state.host_pid);
   const Fd root(::open(root_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root)
@@ -273,9 +276,6 @@ int exec(const Call& call) {
     spec.process.session_keyring = {.value = "_ses." + opened->state.id};
   if (Status status = join_cgroups(call, opened->state, spec); !status)
     return call.report.fail(status.error(), kExecFailed);
-  {
-    const oci::Directory unlocked = std::move(opened->directory);
-  }
   return launch_and_stay(call, spec, *filter, opened->state, now);
 }
 

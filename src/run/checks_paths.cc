@@ -14,6 +14,7 @@
 
 #include "isle/fd.h"
 #include "run/checks.h"
+#include "run/read_in_root.h"
 #include "sys/abi_process.h"
 #include "sys/file_calls.h"
 #include "sys/proc_files.h"
@@ -185,7 +186,9 @@ Finding interpreter_works(const std::string& file, const std::string& interprete
 
 Finding contents_are_executable(const std::string& path, const std::string& file,
                                 const Walker& walker, const std::string& root) {
-  const Fd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // A way that was walked may lead elsewhere by now: in a root it is not for us to follow.
+  const Fd fd = root.empty() ? Fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))
+                             : open_in_root(root, path).value_or(Fd());
   if (!fd) return yes();
   Head head;
   head.size = static_cast<size_t>(

@@ -164,6 +164,25 @@ TEST_F(OciRace, ProcIsCoveredWhileSomebodyEnters) {
   }
 }
 
+// Why a command would not run, isle-oci looks up in the container, where a link leads by then to a file of
+// the host's: what that says is nothing to tell.
+TEST_F(OciRace, CommandIsExchangedWhileAHintIsLookedFor) {
+  write_file(canary_, "#!/secret\n");
+  fs::permissions(canary_, fs::perms(0755));
+  write_file(bundle_->rootfs("/bin/text"), "text\n");
+  fs::permissions(bundle_->rootfs("/bin/text"), fs::perms(0755));
+  fs::create_symlink(canary_, bundle_->rootfs("/bin/link"));
+  bundle_->set_command({"sleep", "1000"});
+  ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
+  ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+  const Exchange exchange(bundle_->rootfs("/bin/text"), bundle_->rootfs("/bin/link"));
+  for (int i = 0; i < 2 * kRounds; ++i) {
+    const auto result = bundle_->oci({"exec", "c", "/bin/text"});
+    EXPECT_NE(result.exit_code, 0);
+    EXPECT_EQ(result.err.find("secret"), std::string::npos) << result;
+  }
+}
+
 // CVE-2024-45310: directories on the way to a mount point are made, one of them a link out at times.
 TEST_F(OciRace, ParentIsExchangedWhileMountPointsAreMade) {
   const std::string outside = bundle_->dir().make_dir("outside");

@@ -1,7 +1,10 @@
 // What the field's suites ask of a runtime beyond the runtime-spec's text: defaults, the order of what is printed,
 // words and statuses that engines go by.
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -79,6 +82,23 @@ TEST_F(OciConformance, HomeWithoutPasswd) {
   const std::string outside = bundle_->dir().write("passwd", "x:x:0:0::/outside:/bin/sh\n");
   std::filesystem::create_symlink(outside, bundle_->rootfs("/etc/passwd"));
   EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+}
+
+// No more is a device opened by who is outside of the container's list of them: it may be a watchdog.
+TEST_F(OciConformance, PasswdIsADevice) {
+  const std::string passwd = bundle_->rootfs("/etc/passwd");
+  std::filesystem::remove(passwd);
+  ASSERT_EQ(::mknod(passwd.c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  const Fd events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  ASSERT_GE(::inotify_add_watch(events.get(), passwd.c_str(), IN_OPEN), 0);
+  char event[4096];
+  EXPECT_EQ(run_shell("echo $HOME").out, "/\n");
+  EXPECT_EQ(::read(events.get(), event, sizeof event), -1);
+  keep_running();
+  EXPECT_EQ(bundle_->oci({"exec", "c", "sh", "-c", "echo $HOME"}).out, "/\n");
+  EXPECT_EQ(::read(events.get(), event, sizeof event), -1);
+  const Fd seen(::open(passwd.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_GT(::read(events.get(), event, sizeof event), 0);
 }
 
 TEST_F(OciConformance, EachVariableOnce) {
