@@ -376,7 +376,8 @@ struct Resources {
   /// In place of `cgroup_name`: the cgroup's path below the mount point of every hierarchy, "/a/b".
   /// It is made with its parents where it is missing.
   Wish<std::string> path = {};
-  /// The cgroup stays when the command ends, for the caller to remove; a failed launch removes it.
+  /// The cgroup stays when the command ends, and when the caller is killed, for who knows of it to remove;
+  /// a failed launch removes it.
   bool keep_cgroup = false;
   Wish<int64_t> memory_limit_bytes = {};  ///< -1: no limit.
   Wish<int64_t> memory_swap_bytes = {};   ///< Memory and swap together, as the runtime-spec counts.

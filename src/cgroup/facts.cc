@@ -61,30 +61,25 @@ bool lists_others(std::string_view procs, pid_t self) {
   return false;
 }
 
-void look_up_v1(const Hierarchy& hierarchy, const std::string& prefix, CgroupFacts& facts) {
-  if (hierarchy.own.empty()) return;
-  for (const std::string& controller : hierarchy.controllers)
-    if (!controller.starts_with("name=")) facts.v1[controller] = hierarchy.own;
-  // v1 asks no more of one who moves himself than write access to the destination's cgroup.procs,
-  // and what he makes is his: cgroup1_procs_write() in kernel/cgroup/cgroup-v1.c.
-  if (may(Access::w_ok | Access::x_ok, prefix + hierarchy.own) &&
-      !contains(facts.v1_writable, hierarchy.own))
-    facts.v1_writable.push_back(hierarchy.own);
+// v1 asks no more of one who moves himself than write access to the destination's cgroup.procs,
+// and what he makes is his: cgroup1_procs_write() in kernel/cgroup/cgroup-v1.c.
+void look_for_room_v1(const std::string& prefix, CgroupFacts& facts) {
+  for (const auto& [controller, own] : facts.v1)
+    if (!contains(facts.v1_writable, own) && may(Access::w_ok | Access::x_ok, prefix + own))
+      facts.v1_writable.push_back(own);
 }
 
-void look_up_v2(const Hierarchy& hierarchy, const std::vector<std::string>& controllers, pid_t self,
-                const std::string& prefix, CgroupFacts& facts) {
-  facts.v2_mount = hierarchy.mount;
-  facts.v2_own = hierarchy.own;
+void look_for_room_v2(const std::vector<std::string>& controllers, pid_t self,
+                      const std::string& prefix, CgroupFacts& facts) {
   std::optional<Delegation> chosen;
-  for (std::string directory = hierarchy.own; !directory.empty();) {
+  for (std::string directory = facts.v2_own; !directory.empty();) {
     Delegation here = delegation_of(directory, self, prefix);
     const bool good = here.usable() && here.gives(controllers);
     if (good || (here.usable() && !chosen)) {
       facts.v2_parent = directory;
       chosen = std::move(here);
     }
-    if (good || directory == hierarchy.mount) break;
+    if (good || directory == facts.v2_mount) break;
     directory.resize(directory.rfind('/'));
   }
   if (!chosen) return;
@@ -146,8 +141,7 @@ Delegation delegation_of(const std::string& directory, pid_t self, const std::st
   return result;
 }
 
-CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
-                    const std::string& prefix) {
+CgroupFacts look_at_layout(const std::string& prefix) {
   CgroupFacts facts;
   const auto mounts = sys::read_text(prefix + "/proc/self/mountinfo");
   const auto cgroups = sys::read_text(prefix + "/proc/self/cgroup");
@@ -156,26 +150,36 @@ CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
     return facts;
   }
   bool v1 = false;
-  bool v2 = false;
-  for (const Hierarchy& hierarchy :
+  for (Hierarchy& hierarchy :
        hierarchies(sys::parse_mountinfo(*mounts), sys::parse_cgroup(*cgroups))) {
     if (!exists(prefix + hierarchy.mount)) continue;
     if (hierarchy.v2) {
-      v2 = true;
       facts.v2_controllers =
           sys::words(sys::read_text(prefix + hierarchy.mount + "/cgroup.controllers").value_or(""));
-      look_up_v2(hierarchy, controllers, self, prefix, facts);
-    } else if (!named_only(hierarchy)) {
-      v1 = true;
-      look_up_v1(hierarchy, prefix, facts);
+      facts.v2_mount = std::move(hierarchy.mount);
+      facts.v2_own = std::move(hierarchy.own);
+      continue;
     }
-    if (!hierarchy.v2)
-      facts.v1_hierarchies.push_back({hierarchy.mount, hierarchy.own, hierarchy.controllers});
+    for (const std::string& controller : hierarchy.controllers)
+      if (!controller.starts_with("name=") && !hierarchy.own.empty())
+        facts.v1[controller] = hierarchy.own;
+    v1 = v1 || !named_only(hierarchy);
+    facts.v1_hierarchies.push_back(
+        {std::move(hierarchy.mount), std::move(hierarchy.own), std::move(hierarchy.controllers)});
   }
+  const bool v2 = !facts.v2_mount.empty();
   facts.layout = v1 && v2 ? CgroupLayout::hybrid
                  : v1     ? CgroupLayout::v1
                  : v2     ? CgroupLayout::v2
                           : CgroupLayout::none;
+  return facts;
+}
+
+CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
+                    const std::string& prefix) {
+  CgroupFacts facts = look_at_layout(prefix);
+  look_for_room_v1(prefix, facts);
+  look_for_room_v2(controllers, self, prefix, facts);
   return facts;
 }
 

@@ -49,7 +49,10 @@ struct Delegation {
 [[nodiscard]] Delegation delegation_of(const std::string& directory, pid_t self,
                                        const std::string& prefix = {});
 
-/// The facts for limits by `controllers` ("memory", "pids" ...), of the files prefix/proc/self/...
+/// Which hierarchies there are, by the files prefix/proc/self/...
+[[nodiscard]] CgroupFacts look_at_layout(const std::string& prefix = {});
+
+/// ... and where one may make a cgroup for limits by `controllers` ("memory", "pids" ...).
 [[nodiscard]] CgroupFacts look_up(const std::vector<std::string>& controllers, pid_t self,
                                   const std::string& prefix = {});
 

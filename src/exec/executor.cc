@@ -75,7 +75,7 @@ int clone_plain(const Context& context, int* pidfd, std::int32_t* host_pid) noex
     if (got == 1) context.started = true;
     if (got <= 0 && got != -EINTR) break;
   }
-  sys::exit_group(run_undo(launch, context.started) == 0 ? 0 : 1);
+  sys::exit_group(run_undo(launch, context.started, launch.plan->step_count) == 0 ? 0 : 1);
 }
 
 long start_guard(Context& context) noexcept {
@@ -464,12 +464,12 @@ void end_child(Context& context) noexcept {
 
 }  // namespace
 
-int run_undo(const Launch& launch, bool started) noexcept {
+int run_undo(const Launch& launch, bool started, std::uint32_t end) noexcept {
   Context context;
   context.launch = &launch;
   context.actor = Actor::undo;
   int failures = 0;
-  for (std::uint32_t i = 0; i < launch.plan->step_count; ++i) {
+  for (std::uint32_t i = 0; i < end; ++i) {
     const Step& step = plan::steps(launch.plan)[i];
     if (step.actor != Actor::undo || (started && (step.flags & plan::kOnFailureOnly) != 0))
       continue;

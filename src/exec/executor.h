@@ -58,9 +58,9 @@ inline constexpr std::uint32_t kDetailCandidateMask = 0xff;
 /// Outcome::detail of map_program: the program's wait status in the upper half.
 inline constexpr int kDetailStatusShift = 16;
 
-/// Does the steps of the undo actor, all of them whatever becomes of one; `started`: the command
-/// ran, so that what is undone only after a failure stays. How many failed.
-int run_undo(const Launch& launch, bool started) noexcept;
+/// Does the steps of the undo actor before step `end`, all of them whatever becomes of one; `started`: the
+/// command ran, so that what is undone only after a failure stays. How many failed.
+int run_undo(const Launch& launch, bool started, std::uint32_t end) noexcept;
 
 /// Does the runtime's steps, the clone among them; in the children this does not return.
 void run_plan(const Launch& launch, Outcome* outcome) noexcept;

@@ -45,7 +45,11 @@ void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin fr
   const std::string leaf = mount + path;
   // What was there before is not ours to remove, nor are the processes in it ours to end.
   const bool is_new = host_.file(leaf).kind == FileKind::missing;
-  if (is_new) need_guard(from);
+  if (is_new) {
+    if (!spec_.resources.keep_cgroup) need_guard(from);
+    // Before the deed, which is several steps: launch() undoes what stands before the step that failed.
+    undo(Op::remove_cgroup, from, {text(leaf)}).flags = undo_flags();
+  }
   const auto make = [&](const std::string& directory) {
     const bool is_bare = contains(host_.cgroup.v1_without_cpus, directory);
     if (!is_bare) {
@@ -62,8 +66,6 @@ void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin fr
        slash = path.find('/', slash + 1))
     make(mount + path.substr(0, slash));
   if (is_new || is_bare) make(leaf);
-  if (!is_new) return;
-  undo(Op::remove_cgroup, from, {text(leaf)}).flags = undo_flags();
 }
 
 Status Compiler::cgroup_by_path() {

@@ -12,7 +12,7 @@ enum class Actor : uint8_t {
   runtime,  ///< The process that clones: isle itself, or isle-exec on behalf of a library.
   init,     ///< The first process of the sandbox.
   command,  ///< Child of init, where a pid 1 of isle's own was asked for.
-  undo,     ///< The guard: waits for the end and removes what processes leave behind.
+  undo,     ///< The guard: waits for the end and removes what processes leave behind. Or launch().
 };
 inline constexpr int kActors = 4;
 

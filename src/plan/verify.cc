@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <utility>
 
 #include "plan/ops.h"
 #include "plan/view.h"
@@ -15,7 +16,8 @@ namespace {
 /// What has happened so far, by actor; a child starts with what its parent had at the clone.
 struct Progress {
   std::bitset<kRegisters> written[kActors];
-  bool started[kActors] = {true, false, false, false};  ///< (undo) by the guard.
+  bool started[kActors] = {true, false, false, true};
+  bool guarded = false;  ///< Else nothing can be undone but by launch(), on failure.
   bool ended[kActors] = {};
   std::bitset<kPoints> posted[kActors];
   int sent_fds = 0;  ///< Descriptors init has sent and the runtime has not taken.
@@ -64,13 +66,16 @@ const char* order_problem(const Step& step, Progress& progress) {
   };
   if (!progress.started[actor]) return "its actor has not been started";
   if (progress.ended[actor]) return "its actor has ended";
+  if (step.actor == Actor::undo && !progress.guarded && (step.flags & kOnFailureOnly) == 0)
+    return "nobody is there at the end to undo it";
   const bool is_init = step.actor == Actor::init;
   const bool is_runtime = step.actor == Actor::runtime;
   switch (step.op) {
     case Op::clone3:
       return is_runtime ? start(Actor::init) : "only the runtime clones";
     case Op::guard:
-      return is_runtime ? start(Actor::undo) : "only the runtime starts the guard";
+      if (!is_runtime) return "only the runtime starts the guard";
+      return std::exchange(progress.guarded, true) ? "starts an actor twice" : nullptr;
     case Op::spawn:
       return is_init ? start(Actor::command) : "only init spawns the command";
     case Op::reap:

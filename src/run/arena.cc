@@ -37,6 +37,11 @@ Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, Sharin
     arena.fd_.reset(made);
     if (const int result = sys::ftruncate(arena.fd_.get(), static_cast<int64_t>(size)); result < 0)
       return fail(-result, "make a memory file for the plan");
+    // Written, not copied into the mapping: that would be a page fault a page.
+    const long written = sys::write(arena.fd_.get(), plan.bytes().data(), plan.bytes().size());
+    if (written != static_cast<long>(plan.bytes().size()))
+      return fail(written < 0 ? static_cast<int>(-written) : ENOSPC,
+                  "write the plan to a memory file");
   }
   void* memory = nullptr;
   if (sharing == Sharing::threads) {
@@ -47,9 +52,9 @@ Result<Arena> Arena::make(const Plan& plan, const LaunchOptions& options, Sharin
     memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, arena.fd_.get(), 0);
     if (memory == MAP_FAILED) return fail(errno, "map memory for the plan");
   }
-  std::memcpy(memory, plan.bytes().data(), plan.bytes().size());
+  if (sharing != Sharing::programs) std::memcpy(memory, plan.bytes().data(), plan.bytes().size());
   auto* header = static_cast<plan::Header*>(memory);
-  header->record_times = options.record_times ? 1 : 0;
+  if (options.record_times) header->record_times = 1;
   if (options.fault) {
     header->fault_step = static_cast<uint16_t>(options.fault->step);
     header->fault_error = options.fault->error;

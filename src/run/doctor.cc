@@ -119,7 +119,7 @@ Finding mapping_programs() {
 // ---- cgroups --------------------------------------------------------------------------------------
 
 Finding cgroup_layout() {
-  const CgroupFacts facts = cgroup::look_up({}, getpid());
+  const CgroupFacts facts = cgroup::look_at_layout();
   switch (facts.layout) {
     case CgroupLayout::v2:
       return yes(fmt::format("v2 at {}", facts.v2_mount));

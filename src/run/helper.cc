@@ -120,21 +120,17 @@ int child_main(void* argument) {
 }
 
 Result<pid_t> vfork_helper(Start& start) {
-  constexpr size_t kStackBytes = size_t{64} * 1024;
-  void* stack = ::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  if (stack == MAP_FAILED) return fail(errno, "start isle-exec: no memory for its stack");
+  alignas(16) std::array<char, size_t{16} * 1024> stack;  // we wait, so it may lie in ours
   // No handler of this program may run in the child, which shares its memory.
   constexpr uint64_t kAll = ~uint64_t{0};
   uint64_t before = 0;
   sys::rt_sigprocmask(sys::SigMask::setmask, &kAll, &before);
-  const pid_t pid = ::clone(child_main, static_cast<char*>(stack) + kStackBytes,
-                            CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+  const pid_t pid =
+      ::clone(child_main, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
   const int error = errno;
   sys::rt_sigprocmask(sys::SigMask::setmask, &before, nullptr);
   // The child left its frames by execve, and with them the sanitizer's marks of them.
-  ASAN_UNPOISON_MEMORY_REGION(stack, kStackBytes);
-  ::munmap(stack, kStackBytes);
+  ASAN_UNPOISON_MEMORY_REGION(stack.data(), stack.size());
   if (pid < 0) return fail(error, "start isle-exec");
   return pid;
 }

@@ -32,6 +32,7 @@ struct Process::State {
   Fd pidfd;
   Fd console;
   Fd listener;
+  bool guarded = false;  ///< The plan has a guard.
   Fd guard_pidfd;
   Fd guard_pipe;          ///< Its end is the guard's signal to undo.
   bool is_pid_1 = false;  ///< ... of a new pid namespace, with no init of isle's own.
@@ -95,21 +96,32 @@ bool reap(int pidfd, siginfo_t& info) {
   return result == 0;
 }
 
+/// Undoes what the plan's steps before `end` made.
+bool undo(const Process::State& state, bool started, uint32_t end) {
+  exec::Launch launch;
+  launch.plan = state.arena.header();
+  return exec::run_undo(launch, started, end) == 0;
+}
+
 /// Lets the guard undo, or does it in its place where it is gone. Errors: what could not be undone.
 Status end_guard(Process::State& state, bool started) {
   if (!state.guard_pidfd) return {};
   state.guard_pipe.reset();
   siginfo_t info;
-  const bool reaped = reap(state.guard_pidfd.get(), info);
+  const bool exited = reap(state.guard_pidfd.get(), info) && info.si_code == CLD_EXITED;
   state.guard_pidfd.reset();
-  if (reaped && info.si_code == CLD_EXITED && info.si_status == 0) return {};
-  if (!reaped || info.si_code != CLD_EXITED) {
-    exec::Launch launch;
-    launch.plan = state.arena.header();
-    if (exec::run_undo(launch, started) == 0) return {};
-  }
+  if (exited ? info.si_status == 0 : undo(state, started, state.arena.header()->step_count))
+    return {};
   return fail(0, "undo what was made for the sandbox: a cgroup or a kept namespace is left behind",
               "find it with isle ls; a cgroup is removed by rmdir when nothing runs in it");
+}
+
+/// After a launch that failed at step `end`. A plan without a guard is undone here.
+void undo_failed(Process::State& state, uint32_t end) {
+  if (state.guarded)
+    (void)end_guard(state, false);
+  else
+    (void)undo(state, false, end);
 }
 
 /// isle-exec did not live to hand over what it had started: those are our children all the same.
@@ -128,7 +140,7 @@ void end_orphans(Process::State& state) {
     reap(child.get(), info);
   }
   state.guard_pidfd = adopt(state.arena.header()->guard_pid);
-  (void)end_guard(state, false);
+  undo_failed(state, state.arena.header()->step_count);
 }
 
 /// `refused` becomes what the caller said no with.
@@ -301,7 +313,8 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   state.is_pid_1 = clones_pid_1(plan);
 
   Fd guard_read;
-  if (plan_has(plan, plan::Op::guard, plan::Actor::runtime)) {
+  state.guarded = plan_has(plan, plan::Op::guard, plan::Actor::runtime);
+  if (state.guarded) {
     int pipe[2];
     if (const int made = sys::pipe2(pipe, sys::FdFlags::cloexec); made < 0)
       return fail(-made, "make a pipe");
@@ -325,7 +338,7 @@ Result<Process> launch(const Plan& plan, const LaunchOptions& options) {
   if (result->step >= 0) {
     siginfo_t info;
     if (state.pidfd) reap(state.pidfd.get(), info);
-    (void)end_guard(state, false);
+    undo_failed(state, static_cast<uint32_t>(result->step));
     if (refused) return std::unexpected(std::move(*refused));
     return std::unexpected(
         explain(plan, StepFailure{.step = result->step,

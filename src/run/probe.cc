@@ -147,10 +147,14 @@ Host probe_host(const Spec& spec) {
       host.files.try_emplace(point, probe::look_at(point));
   }
   const std::vector<std::string> controllers = controllers_for(spec.resources);
-  if (!controllers.empty() || !spec.resources.cgroup_name.empty() || spec.resources.path ||
-      probe::mounts_cgroups(spec))
+  if (spec.resources.path) {
+    host.cgroup = cgroup::look_at_layout();
+    probe::look_up_cgroup(spec.resources.path->value, host);
+  } else if (!controllers.empty() || !spec.resources.cgroup_name.empty()) {
     host.cgroup = cgroup::look_up(controllers, getpid());
-  if (spec.resources.path) probe::look_up_cgroup(spec.resources.path->value, host);
+  } else if (probe::mounts_cgroups(spec)) {
+    host.cgroup = cgroup::look_at_layout();
+  }
   return host;
 }
 

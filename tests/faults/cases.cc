@@ -147,6 +147,13 @@ void fill_limits(Spec& spec, const TempDir&) {
   limits.pids_limit = Asked<int64_t>{20, spec.add_origin("--pids 20")};
 }
 
+// As a container engine has it, who removes it by a record of its own.
+void fill_cgroup_by_path(Spec& spec, const TempDir&) {
+  spec.resources.path = Asked<std::string>{"/" + unique_name("faults")};
+  spec.resources.keep_cgroup = true;
+  spec.resources.pids_limit = Asked<int64_t>{20, spec.add_origin("--pids 20")};
+}
+
 // Only who owns the file system may map its ids: without a new user namespace, that is.
 void fill_idmapped(Spec& spec, const TempDir& dir) {
   std::erase_if(spec.namespaces,
@@ -208,6 +215,7 @@ std::vector<FaultCase> build_cases() {
   cases.push_back(of("Process", {"root"}, default_case, fill_process));
   cases.push_back(of("Limits", {"root", "cgroup_v1"}, default_case, fill_limits));
   cases.push_back(of("LimitsV2", {"root", "delegated"}, default_case, fill_limits));
+  cases.push_back(of("CgroupByPath", {"root", "cgroups"}, default_case, fill_cgroup_by_path));
   cases.push_back(of("IdmappedBind", {"root", "idmap"}, default_case, fill_idmapped));
   cases.push_back(
       of("Plain", {"root"},
@@ -279,7 +287,7 @@ std::vector<Carrier> carriers_for(const Plan& plan) {
 void clear_traces(const Plan& plan) {
   for (const std::string& path : undone_paths(plan)) {
     ::umount2(path.c_str(), MNT_DETACH);
-    ::unlink(path.c_str());
+    if (::unlink(path.c_str()) != 0) ::rmdir(path.c_str());
   }
 }
 

@@ -528,6 +528,19 @@ TEST(CompileCgroup, V2CountsSwapAlone) {
                         "clone3", "\"/m/n/tasks\" \"0\""}));
 }
 
+TEST(CompileCgroup, WhoRemovesItTakesThePlaceOfTheGuard) {
+  Spec spec = sandbox();
+  spec.resources.path = Asked<std::string>{"/a"};
+  Host host = root();
+  host.cgroup = {.layout = CgroupLayout::v2, .v2_mount = "/c"};
+  host.files["/c/a"] = {.kind = FileKind::missing, .error = ENOENT};
+  EXPECT_TRUE(in_order(steps(spec, host), {"guard", "remove_cgroup", "mkdir \"/c/a\""}));
+  spec.resources.keep_cgroup = true;
+  const std::string kept = steps(spec, host);
+  EXPECT_TRUE(in_order(kept, {"remove_cgroup", "mkdir \"/c/a\""}));
+  EXPECT_FALSE(has(kept, "guard"));
+}
+
 TEST(CompileCgroup, ToJoinOneOfV2IsToCloneIntoIt) {
   Spec spec = sandbox();
   spec.resources.join = {{"/one/c", 0}, {"/two/c", 0}};

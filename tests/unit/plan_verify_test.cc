@@ -61,6 +61,13 @@ TEST(Verify, ASmallPlanIsGood) {
   EXPECT_TRUE(status) << status.error().message();
 }
 
+TEST(Verify, WhatIsUndoneOnFailureOnlyNeedsNoGuard) {
+  Small small;
+  small.step(Op::guard).op = Op::alive;
+  small.step(Op::unlink).flags = kOnFailureOnly;
+  EXPECT_TRUE(verify(small.plan()));
+}
+
 struct Damage {
   std::string name;
   std::string why;  ///< Part of the message.
@@ -101,7 +108,7 @@ const std::vector<Damage>& damages() {
        [](Small& p) { p.step(Op::await).actor = Actor::undo; }},
       {"CommandNotStarted", "its actor has not been started",
        [](Small& p) { p.step(Op::fchdir) = {.op = Op::setsid, .actor = Actor::command}; }},
-      {"UndoWithoutGuard", "its actor has not been started",
+      {"UndoWithoutGuard", "nobody is there at the end",
        [](Small& p) { p.step(Op::guard).op = Op::alive; }},
       {"TwoGuards", "starts an actor twice", [](Small& p) { p.add(Actor::runtime, Op::guard); }},
       {"TwoClones", "starts an actor twice",
