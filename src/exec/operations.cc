@@ -123,6 +123,9 @@ long do_make_name(Context& c, const Step& s) noexcept {
   } else if (s.op == Op::mknod_in) {
     result = sys::mknodat(parent, name, static_cast<std::uint32_t>(s.arg[2]),
                           static_cast<std::uint32_t>(s.arg[3]));
+    if (result == 0 && s.arg[4] != plan::kSameOwner)
+      result = sys::fchownat(parent, name, static_cast<std::uint32_t>(s.arg[4]),
+                             static_cast<std::uint32_t>(s.arg[5]), sys::AtFlags::symlink_nofollow);
   }
   if (parent != root) sys::close(parent);
   return result;

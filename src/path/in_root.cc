@@ -145,12 +145,29 @@ int open_leaf(int root, const char* path, Leaf leaf) noexcept {
   return -EISDIR;
 }
 
+/// Mostly only the last component is missing. False: that is not how it is, or a link stands there.
+bool make_last(int root, Buffer& path, Leaf leaf, std::uint32_t mode) noexcept {
+  const Split last = split_last(path.text);
+  if (leaf != Leaf::directory || last.parent == 0 || path.text[last.end] != '\0' ||
+      is_dots(path.text + last.start, last.end - last.start))
+    return false;
+  path.text[last.parent - 1] = '\0';
+  const int parent =
+      open_in(root, path.text, OpenFlags::path | OpenFlags::directory | OpenFlags::cloexec);
+  path.text[last.parent - 1] = '/';
+  if (parent < 0) return false;
+  const int made = sys::mkdirat(parent, path.text + last.start, mode);
+  sys::close(parent);
+  return made == 0;
+}
+
 /// make_in, component by component. Apart, for the size of its stack: most paths need no more than
 /// a look, and each page of a stack that is touched costs a fault.
 [[gnu::noinline]] int make_by_steps(int root, const char* path, std::size_t length, Leaf leaf,
                                     std::uint32_t mode) noexcept {
   Buffer buffer;
   if (!buffer.append(path, length)) return -ENAMETOOLONG;
+  if (make_last(root, buffer, leaf, mode)) return open_leaf(root, buffer.text, leaf);
   for (int left = kMostLinks + PATH_MAX / 2; left > 0; --left) {
     if (const int made = make_next(root, buffer, leaf, mode); made < 0) return made;
     const int fd = open_leaf(root, buffer.text, leaf);

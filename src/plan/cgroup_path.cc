@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "cgroup/device_filter.h"
 #include "plan/compiler.h"
@@ -136,8 +135,7 @@ void Compiler::give_cgroup(const std::string& directory, Origin from) {
   const uint32_t inside = user.uid ? user.uid->value : 0;
   const auto owner = new_user() ? to_host(ids_.uid_map, inside) : inside;
   if (!owner || *owner == host_.uid) return;
-  constexpr uint64_t kSameGroup = std::numeric_limits<uint32_t>::max();
-  runtime(Op::chown, from, {cgroup_, *owner, kSameGroup}).pass_over = EPERM;
+  runtime(Op::chown, from, {cgroup_, *owner, kSameOwner}).pass_over = EPERM;
   for (const char* name : {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
                            "memory.oom.group", "memory.reclaim"}) {
     const Register file = b_.take();
@@ -146,7 +144,7 @@ void Compiler::give_cgroup(const std::string& directory, Origin from) {
                             sys::bits(sys::OpenFlags::path | sys::OpenFlags::cloexec), file});
     opened.pass_over = ENOENT;  // no such controller there, or a kernel before it
     opened.skip = 1;
-    runtime(Op::chown, from, {file, *owner, kSameGroup}).pass_over = EPERM;
+    runtime(Op::chown, from, {file, *owner, kSameOwner}).pass_over = EPERM;
     b_.release(file);
   }
 }

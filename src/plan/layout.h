@@ -154,6 +154,8 @@ inline constexpr int kArgs = 7;
 inline constexpr int kKept = 4;  ///< Registers that a keep_only can name.
 inline constexpr int kMostNamespaces = 8;
 inline constexpr uint64_t kNoRegister = 0xff;
+/// For an owner or a group: left as it is.
+inline constexpr uint32_t kSameOwner = 0xffff'ffff;
 inline constexpr int kRegisters = 192;
 inline constexpr uint16_t kNoStep = 0xffff;
 

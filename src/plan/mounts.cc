@@ -206,13 +206,9 @@ void Compiler::devices_by_runtime() {
     }
     const uint64_t name = text(std::to_string(i));
     runtime(Op::mknod_in, op.from,
-            {nodes, name, make->mode, sys::device_number(make->major, make->minor)});
-    const Register node = b_.take();
-    runtime(Op::open_in, op.from, {nodes, name, kOpenPath, kInRoot, node});
-    runtime(Op::chown, op.from, {node, *uid, *gid});
+            {nodes, name, make->mode, sys::device_number(make->major, make->minor), *uid, *gid});
     const Register tree = b_.take();
-    runtime(Op::open_tree, op.from, {node, 0, sys::bits(kClone | sys::OpenTree::empty_path), tree});
-    b_.release(node);
+    runtime(Op::open_tree, op.from, {nodes, name, sys::bits(kClone), tree});
     runtime_binds_.emplace_back(i, tree);
   }
   if (nodes == kNone) return;
@@ -350,7 +346,8 @@ void Compiler::device_node(Register host_dev, Register dev, const char* name, ui
                            uint32_t minor, Origin from) {
   constexpr uint64_t kMode = 020000 | 0666;
   if (host_dev == kNone) {
-    init(Op::mknod_in, from, {dev, text(name), kMode, sys::device_number(major, minor)});
+    init(Op::mknod_in, from,
+         {dev, text(name), kMode, sys::device_number(major, minor), kSameOwner, kSameOwner});
     return;
   }
   const Register node = b_.take();
@@ -495,17 +492,10 @@ Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
     b_.release(node);
     return {};
   }
-  Step& made =
-      init(Op::mknod_in, op.from,
-           {root_, text(op.destination), make.mode, sys::device_number(make.major, make.minor)});
-  if (op.optional) {
-    made.pass_over = EEXIST;
-    made.skip = 2;
-  }
-  const Register node = b_.take();
-  init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, node});
-  init(Op::chown, op.from, {node, make.uid, make.gid});
-  b_.release(node);
+  Step& made = init(Op::mknod_in, op.from,
+                    {root_, text(op.destination), make.mode,
+                     sys::device_number(make.major, make.minor), make.uid, make.gid});
+  if (op.optional) made.pass_over = EEXIST;
   return {};
 }
 

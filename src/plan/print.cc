@@ -129,7 +129,7 @@ std::string argument_text(const View& view, Kind kind, uint64_t value) {
     case Kind::octal:
       return fmt::format("{:#o}", value);
     case Kind::id:
-      return std::to_string(value);
+      return value == kSameOwner ? "-" : std::to_string(value);
     case Kind::point:
       return std::string(point_name(static_cast<Point>(value)));
     case Kind::signal:

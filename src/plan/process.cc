@@ -119,8 +119,7 @@ void Compiler::terminal(Actor actor) {
   const Wish<uint32_t>& uid = spec_.process.user.uid;
   const NamespaceWish* userns = spec_.find(NamespaceType::user);
   if (uid && (uid->value != set_up_uid() || (userns != nullptr && userns->joins()))) {
-    constexpr uint32_t kAsIs = UINT32_MAX;
-    b_.add(actor, Op::chown, uid->from, {slave, uid->value, kAsIs});
+    b_.add(actor, Op::chown, uid->from, {slave, uid->value, kSameOwner});
   }
   constexpr uint64_t kStandardDescriptors = 3;
   for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) b_.add(actor, Op::dup2, from, {slave, fd});
