@@ -378,6 +378,8 @@ void read_devices(const Node& config, Spec& spec) {
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec) {
   const MountLabel label = read_label(config, with);
   const std::string root = spec.root ? cleaned(spec.root->path) : "";
+  constexpr size_t kUsual = 64;  // with devices, links and covered paths
+  spec.mounts.reserve(kUsual);
   for (const Node& mount : config.elements("mounts")) read_mount(mount, with, label, root, spec);
   read_devices(config, spec);
   if (spec.process.terminal.value && !is_listed(spec, "/dev/console"))

@@ -7,8 +7,8 @@ namespace isle::plan {
 
 // Offset 0 is the empty text, so that an argument left at 0 is a harmless one.
 Builder::Builder() : text_(1, '\0'), taken_(kRegisters, false) {
-  steps_.reserve(256);
-  text_.reserve(8192);
+  steps_.reserve(512);
+  text_.reserve(size_t{16} * 1024);
 }
 
 uint64_t Builder::text(std::string_view text) {
@@ -78,11 +78,11 @@ Plan Builder::finish(std::span<const std::string> origins) {
   header.size = header.text_offset + header.text_size;
   header.scratch_pointers = static_cast<uint32_t>(scratch_pointers_);
 
-  std::vector<std::byte> bytes(header.size);
-  std::memcpy(bytes.data(), &header, sizeof header);
-  if (!steps_.empty())
-    std::memcpy(bytes.data() + sizeof header, steps_.data(), steps_.size() * sizeof(Step));
-  std::memcpy(bytes.data() + header.text_offset, text_.data(), text_.size());
+  std::vector<std::byte> bytes;
+  bytes.reserve(header.size);
+  for (const auto& part : {std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(steps_)),
+                           std::as_bytes(std::span(text_))})
+    bytes.insert(bytes.end(), part.begin(), part.end());
   return Plan(std::move(bytes));
 }
 
