@@ -143,5 +143,47 @@ TEST_F(OciNotify, DetachedOneThatEndsBeforeItIsReadyIsWaitedForNoLonger) {
   EXPECT_TRUE(bundle_->oci({"delete", "c"}).ok());
 }
 
+// By default a unit's messages are its main process's only.
+TEST_F(OciNotify, SystemdWaitsForAUnitOfTypeNotify) {
+  ISLE_REQUIRE("systemd", "program:systemd-run");
+  ::unsetenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): one thread
+  shell(
+      "until test -e /go; do sleep 0.1; done; say 'READY=1\\nSTATUS=up'; "
+      "trap 'exit 0' TERM; while :; do sleep 0.1; done");
+  bundle_->take_cgroup();
+  bundle_->save();
+  for (const std::string how : {"foreground", "detached"}) {
+    const std::string unit = "isle-oci-test-" + std::to_string(::getpid()) + "-" + how;
+    const auto shown = [&](const std::string& property) {
+      return run_command({"systemctl", "show", "--value", "-p", property, unit}).out;
+    };
+    std::vector<std::string> argv = {"systemd-run",
+                                     "--collect",
+                                     "--unit=" + unit,
+                                     "--property=Type=notify",
+                                     "--property=WorkingDirectory=" + (bundle_->dir() / "bundle"),
+                                     Bundle::runtime(),
+                                     "--root",
+                                     bundle_->dir() / "state",
+                                     "run"};
+    if (how == "detached") argv.emplace_back("--detach");
+    argv.emplace_back("c");
+    std::filesystem::remove(bundle_->rootfs("/go"));
+    Command started(std::move(argv));
+    EXPECT_TRUE(bundle_->becomes("c", "running"));
+    EXPECT_EQ(shown("ActiveState"), "activating\n");
+    write_file(bundle_->rootfs("/go"), "");
+    const auto result = started.wait();
+    EXPECT_TRUE(result.ok()) << result;
+    EXPECT_EQ(shown("ActiveState"), "active\n");
+    EXPECT_EQ(shown("StatusText"), "up\n");
+    const auto state = oci::Json::parse(bundle_->oci({"state", "c"}).out);
+    EXPECT_EQ(shown("MainPID") == std::to_string(state["pid"].get<int>()) + "\n",
+              how == "detached");
+    EXPECT_TRUE(run_command({"systemctl", "stop", unit}).ok());
+    EXPECT_TRUE(bundle_->oci({"delete", "--force", "c"}).ok());
+  }
+}
+
 }  // namespace
 }  // namespace isle::test
