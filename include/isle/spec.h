@@ -195,6 +195,11 @@ struct FsOperation {
 
 /// The new root. Without one in Spec, the caller's mount tree stays as it is and operations
 /// happen on it.
+/// It is built in a new mount namespace. Where the one asked for is another, joined or the caller's,
+/// the command gets there when all is done, with its root, which is mounted nowhere in it: nobody
+/// else sees it, nothing propagates to it or from it, /proc/PID/mountinfo tells nothing of it, and
+/// no process can mount in it. That needs CAP_SYS_ADMIN over that namespace, so neither a new user
+/// namespace nor, for the caller's own, one that is joined.
 struct Root {
   std::string path = "/";
   /// Attributes for the whole tree before anything is mounted on it, recursively.

@@ -405,6 +405,17 @@ long open_console(Context& c, const Step& s) noexcept {
   return c.out(s.arg[5], result);
 }
 
+/// By a path, which is then its name for /proc/self/fd.
+long open_slave(Context& c, const Step& s) noexcept {
+  constexpr auto kFlags = sys::OpenFlags::rdwr | sys::OpenFlags::noctty | sys::OpenFlags::cloexec;
+  unsigned number = 0;
+  if (const int result = sys::ioctl(c.in(s.arg[0]), sys::Ioctl::tiocgptn, &number); result < 0)
+    return result;
+  Text<12> name;
+  name.add_number(number);
+  return c.out(s.arg[2], path::open_in(c.in(s.arg[1]), name.bytes, kFlags));
+}
+
 /// struct ifreq as far as flags go.
 struct InterfaceRequest {
   char name[16] = {};
@@ -466,6 +477,8 @@ long do_process(Context& c, const Step& s) noexcept {
       return 0;
     case Op::open_console:
       return open_console(c, s);
+    case Op::open_slave:
+      return open_slave(c, s);
     case Op::controlling_terminal:
       return sys::ioctl(c.in(s.arg[0]), sys::Ioctl::tiocsctty, 0);
     case Op::sethostname:

@@ -39,6 +39,12 @@ void read_root(const Node& config, const Circumstances& with, Spec& spec) {
   spec.root = std::move(wish);
 }
 
+void check_propagation(const Node& config, const Spec& spec) {
+  const auto linux_node = config.get("linux");
+  const auto node = linux_node ? linux_node->get("rootfsPropagation") : std::nullopt;
+  if (node && spec.root) warn_of_propagation(*node, spec.root->propagation, spec);
+}
+
 void check_version(const Node& config, Container& container) {
   const auto version = config.require("ociVersion");
   if (!version) return;
@@ -58,6 +64,12 @@ void read_names(const Node& config, Spec& spec) {
 }
 
 }  // namespace
+
+void warn_of_propagation(const Node& asks, Propagation wish, const Spec& spec) {
+  if ((wish == Propagation::shared || wish == Propagation::slave) &&
+      !spec.creates(NamespaceType::mount))
+    asks.warn("nothing propagates: the mount namespace is not the container's own");
+}
 
 std::unexpected<Error> complain(std::vector<Error> errors) {
   Error first = std::move(errors.front());
@@ -92,6 +104,7 @@ Result<Container> read_config(std::string_view text, const Circumstances& with) 
     container.spec.process.session_keyring = {.value = "_ses." + with.id,
                                               .from = container.spec.process.args.from};
   read_linux(config, container.spec);
+  check_propagation(config, container.spec);
   if (const auto linux_node = config.get("linux")) {
     container.net_devices = read_net_devices(*linux_node, container.spec);
     container.rdt = read_rdt(*linux_node, with.id, container.spec);

@@ -123,6 +123,8 @@ void read_process_node(const Node& process, Spec& spec);
 void read_exec_affinity(const Node& process, Spec& spec);
 void read_memory_policy(const Node& linux_node, Spec& spec);
 void read_mounts(const Node& config, const Circumstances& with, Spec& spec);
+/// Where the mount namespace is not the container's own nothing propagates.
+void warn_of_propagation(const Node& asks, Propagation wish, const Spec& spec);
 void read_devices(const Node& config, Spec& spec);
 /// `spec` gets their origins; none: nobody asks for them.
 Hooks read_hooks(const Node& config, std::span<const std::string> environment, Spec* spec);

@@ -235,6 +235,7 @@ void read_mount(const Node& mount, const Circumstances& with, const MountLabel& 
   path = inside(std::move(path), root);
   Options options;
   for (const Node& option : mount.elements("options")) read_option(option, options);
+  warn_of_propagation(mount, options.propagation, spec);
   const std::string type = mount.text_or("type");
   const Origin from = spec.add_origin(mount.where());
   FsOperation operation{

@@ -144,25 +144,33 @@ Status add_parent(const CommandLine& line, const std::string& images, CriuMessag
   return {};
 }
 
+/// As it was made.
+Result<Spec> spec_of(const Opened& opened) {
+  const oci::State& state = opened.state;
+  const auto config = opened.directory.read(oci::kConfigFile);
+  if (!config) return std::unexpected(config.error());
+  auto container =
+      oci::read_config(*config, {.bundle = state.bundle, .id = state.id, .use_cgroups = false});
+  if (!container) return std::unexpected(container.error());
+  if (Status status = expect_own_mounts(container->spec, "checkpoint"); !status)
+    return std::unexpected(status.error());
+  return std::move(container->spec);
+}
+
 /// Fills the request, and writes what restore will want to know.
-Status describe(const Opened& opened, CriuRequest& request) {
+Status describe(const Opened& opened, const Spec& spec, CriuRequest& request) {
   const oci::State& state = opened.state;
   CriuMessage& options = request.options;
   options.number(criu_option::pid, static_cast<uint64_t>(state.host_pid));
   if (const std::string cgroup = freezer(state); !cgroup.empty())
     options.text(criu_option::freeze_cgroup, cgroup);
-  const auto config = opened.directory.read(oci::kConfigFile);
-  if (!config) return std::unexpected(config.error());
-  const auto container =
-      oci::read_config(*config, {.bundle = state.bundle, .id = state.id, .use_cgroups = false});
-  if (!container) return std::unexpected(container.error());
-  add_namespaces(state.host_pid, container->spec, options);
+  add_namespaces(state.host_pid, spec, options);
   const Fd root(::open(fmt::format("/proc/{}/root", state.host_pid).c_str(),
                        O_PATH | O_DIRECTORY | O_CLOEXEC));
   const auto mounts = mounts_of(state.host_pid);
   if (!root) return fail(errno, "open the container's root");
   if (!mounts) return std::unexpected(mounts.error());
-  add_mounts(root, *mounts, container->spec, options);
+  add_mounts(root, *mounts, spec, options);
   const oci::Json names = add_descriptors(state.host_pid, *mounts, options);
   const std::string path = request.images + "/" + kDescriptorsFile;
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -183,13 +191,16 @@ int checkpoint(const Call& call) {
         {.what = fmt::format("cannot checkpoint container \"{}\": container not "
                              "running: it is {}",
                              call.id(), oci::to_string(now))});
+  const auto spec = spec_of(*opened);
+  if (!spec) return call.report.fail(spec.error());
   const bool pre_dump = call.line.has("pre-dump");
   auto request = criu_request(call, pre_dump ? CriuDeed::pre_dump : CriuDeed::dump,
                               opened->state.annotations, opened->directory);
   if (!request) return call.report.fail(request.error());
   if (Status status = add_parent(call.line, request->images, request->options); !status)
     return call.report.fail(status.error());
-  if (Status status = describe(*opened, *request); !status) return call.report.fail(status.error());
+  if (Status status = describe(*opened, *spec, *request); !status)
+    return call.report.fail(status.error());
   const auto done = ask_criu(std::move(*request));
   if (!done) return call.report.fail(done.error());
   if (pre_dump || call.line.has("leave-running")) return 0;

@@ -182,17 +182,16 @@ IdMap uid_map_of(pid_t pid) {
   return map;
 }
 
-/// All namespaces that the container has of its own by one setns.
+/// All namespaces that the container has of its own by one setns, and its root: its mount namespace
+/// may be the host's, or another's.
 void join_namespaces(const oci::State& state, BorrowedFd pidfd, BorrowedFd root, Spec& spec) {
   const Origin from = spec.add_origin("container " + state.id);
-  bool joins_mount = false;
   for (const std::string& name : state.namespaces) {
     const auto type = parse_namespace_type(name);
     if (!type) continue;
-    joins_mount = joins_mount || *type == NamespaceType::mount;
     spec.namespaces.push_back({.type = *type, .fd = pidfd.get(), .from = from});
   }
-  if (joins_mount) spec.root_fd = {.value = root.get(), .from = from};
+  spec.root_fd = {.value = root.get(), .from = from};
 }
 
 int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,

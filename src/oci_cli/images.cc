@@ -192,6 +192,12 @@ Result<CriuRequest> criu_request(const Call& call, CriuDeed deed, const oci::Jso
   return request;
 }
 
+Status expect_own_mounts(const Spec& spec, std::string_view verb) {
+  if (spec.creates(NamespaceType::mount)) return {};
+  return fail(0, fmt::format("{}: the container has no mount namespace of its own", verb),
+              "its root is mounted nowhere, and criu finds only what is");
+}
+
 std::string external_namespace(NamespaceType type) {
   if (type == NamespaceType::network) return "extRootNetNS";
   if (type == NamespaceType::pid) return "extRootPidNS";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "isle/error.h"
 #include "isle/namespace_type.h"
@@ -21,5 +22,9 @@ inline constexpr const char* kDescriptorsFile = "descriptors.json";
 /// By what name the images know a namespace that is somebody else's; "" where criu cannot leave out
 /// one of that type.
 std::string external_namespace(NamespaceType type);
+
+/// criu asks the mount namespace what is mounted, and has to find the container's root there.
+/// `verb` cannot be done otherwise.
+Status expect_own_mounts(const Spec& spec, std::string_view verb);
 
 }  // namespace isle::oci_cli

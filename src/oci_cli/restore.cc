@@ -241,6 +241,8 @@ int restore(const Call& call) {
   if (Status status = need_id(call); !status) return call.report.fail(status.error());
   auto prepared = prepare(call, call.line.get("bundle", "."), call.id());
   if (!prepared) return call.report.fail(prepared.error());
+  if (Status status = expect_own_mounts(prepared->container.spec, "restore"); !status)
+    return call.report.fail(status.error());
   auto directory = oci::Directory::create(call.root, call.id());
   if (!directory) return call.report.fail(directory.error());
   const auto fail_with = [&](const Error& error) {

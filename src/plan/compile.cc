@@ -54,8 +54,8 @@ Status Compiler::check_host() const {
 void Compiler::open_proc() {
   const NamespaceWish* mount = spec_.find(NamespaceType::mount);
   const bool joins_mount = mount != nullptr && mount->joins();
-  if (!joins_mount && !spec_.process.apparmor_profile && !spec_.process.selinux_label &&
-      !spec_.note_namespaces.value)
+  if (!joins_mount && !carries_root() && !spec_.root_fd && !spec_.process.apparmor_profile &&
+      !spec_.process.selinux_label && !spec_.note_namespaces.value)
     return;
   proc_ = b_.take();
   runtime(Op::open, 0,
@@ -82,13 +82,15 @@ Result<Plan> Compiler::compile() {
   devices_by_runtime();
   const bool joins_mount =
       spec_.find(NamespaceType::mount) != nullptr && !spec_.creates(NamespaceType::mount);
-  if (joins_mount && !spec_.keep.empty())
+  if (joins_mount && !carries_root() && !spec_.keep.empty())
     return refuse(spec_.keep.front().from, 0,
                   "keep a namespace: from a mount namespace that is joined, the host's paths are "
                   "out of reach");
   open_proc();
+  open_own_mount_namespace();
   attach_v1(Actor::runtime);
   if (joins_in_runtime()) runtime_joins();
+  if (takes_root_early() && joins_in_runtime()) take_root(Actor::runtime);
 
   b_.header.clone_step = static_cast<uint16_t>(b_.step_count());
   const NamespaceWish* user = spec_.find(NamespaceType::user);
@@ -107,6 +109,7 @@ Result<Plan> Compiler::compile() {
   attach_v1(Actor::init);
   choose_cpus(spec_.process.cpus_allowed);  // a cpuset that is entered takes what was chosen before
   if (!joins_in_runtime()) init_joins();
+  if (takes_root_early() && !joins_in_runtime()) take_root(Actor::init);
   if (late_cgroup_join()) join_cgroup_namespace();
   init_gets_ids();
   if (late_cgroup_namespace()) unshare_cgroup_namespace();

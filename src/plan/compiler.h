@@ -82,6 +82,10 @@ class Compiler {
   Status keep_namespaces();
   void write_sysctl();
   [[nodiscard]] bool joins_in_runtime() const;
+  [[nodiscard]] bool carries_root() const;
+  void open_own_mount_namespace();
+  [[nodiscard]] bool takes_root_early() const;
+  void take_root(Actor actor);
 
   // root.cc
   [[nodiscard]] bool in_place() const;
@@ -104,6 +108,7 @@ class Compiler {
   [[nodiscard]] bool replaced(std::string_view inside) const;
   [[nodiscard]] bool has_mounts_below(const std::string& path) const;
   void enter_root();
+  void carry_root();
 
   // mounts.cc
   Status mount_all();
@@ -171,6 +176,7 @@ class Compiler {
   void choose_cpus(const Wish<std::vector<int>>& wish);
   Status host_side_settings();
   void terminal(Actor actor);
+  void reopen_terminal(Register root);
   Status finish_process(Actor actor);
   void labels(Actor actor);
   void capabilities(Actor actor);
@@ -227,6 +233,7 @@ class Compiler {
   Register start_ = kNone;    ///< ProcessWish::start_socket
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.
   Register console_ = kNone;  ///< (runtime) master received from init.
+  Register master_ = kNone;   ///< (init) the same, until its slave is opened once more.
   std::vector<Mounted> mounted_;
   std::vector<std::pair<Register, Origin>> filled_first_;  ///< To be made read-only at the end.
   Register empty_ = kNone;  ///< A detached directory with nothing in it, for Mask.

@@ -23,6 +23,7 @@ Result<Plan> Compiler::compile_in_place() {
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
   if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
   open_proc();
+  open_own_mount_namespace();
   runtime_joins();
   // That of pids with that of time, below: both are for what comes after.
   const auto flags = clone_flags() & ~(sys::CloneFlags::vm | sys::CloneFlags::newpid);

@@ -91,6 +91,7 @@ enum class Op : uint8_t {
   setsid,
   default_signals,
   open_console,
+  open_slave,
   controlling_terminal,
   sethostname,
   setdomainname,

@@ -40,7 +40,8 @@ const TypeRow& row(NamespaceType type) {
 sys::CloneFlags Compiler::clone_flags() const {
   auto flags = sys::CloneFlags::none;
   for (const TypeRow& entry : kTypes)
-    if (entry.type != NamespaceType::time && creates(entry.type) &&
+    if (entry.type != NamespaceType::time &&
+        (creates(entry.type) || (entry.type == NamespaceType::mount && carries_root())) &&
         !(entry.type == NamespaceType::cgroup && late_cgroup_namespace()))
       flags |= entry.flag;
   const NamespaceWish* pid = spec_.find(NamespaceType::pid);
@@ -69,6 +70,21 @@ bool Compiler::joins_in_runtime() const {
   if (joins(NamespaceType::user) || joins(NamespaceType::pid)) return true;
   return new_user() && std::any_of(spec_.namespaces.begin(), spec_.namespaces.end(),
                                    [](const NamespaceWish& wish) { return wish.joins(); });
+}
+
+/// Whether the root is for a mount namespace that exists. It is built in a new one, and carried over.
+bool Compiler::carries_root() const {
+  return spec_.root.has_value() && !creates(NamespaceType::mount);
+}
+
+/// Where a root is carried to that nobody said a mount namespace for.
+void Compiler::open_own_mount_namespace() {
+  if (!carries_root() || spec_.find(NamespaceType::mount) != nullptr) return;
+  const Register fd = b_.take();
+  runtime(Op::open_in, spec_.root->from,
+          {proc_, text("self/ns/mnt"), sys::bits(sys::OpenFlags::rdonly | sys::OpenFlags::cloexec),
+           0, fd});
+  joins_.emplace_back(NamespaceType::mount, fd);
 }
 
 Status Compiler::open_joins() {
@@ -117,7 +133,8 @@ void Compiler::join_all(Actor actor, bool user_last) {
       if (type != entry.type || std::find(done.begin(), done.end(), fd) != done.end()) continue;
       auto flags = sys::CloneFlags::none;
       for (const auto& [other, other_fd] : joins_)
-        if (other_fd == fd && !(other == NamespaceType::cgroup && late_cgroup_join()))
+        if (other_fd == fd && !(other == NamespaceType::cgroup && late_cgroup_join()) &&
+            !(other == NamespaceType::mount && carries_root()))
           flags |= row(other).flag;
       done.push_back(fd);
       if (flags != sys::CloneFlags::none)
@@ -158,15 +175,25 @@ void Compiler::children_namespaces() {
   if (for_children) init(Op::unshare, pid->from, {sys::bits(sys::CloneFlags::newpid)});
 }
 
+/// Where nothing is done by the host's paths after it: a terminal is the root's, and who is born in a
+/// pid namespace that is joined shows those in it, by /proc/PID/root, no other root. (The kernel makes
+/// no user namespace for a chrooted process.)
+bool Compiler::takes_root_early() const {
+  return root_fd_ != kNone && !new_user() && spec_.keep.empty() && !spec_.root &&
+         spec_.mounts.empty() && !spec_.process.in_place.value;
+}
+
+void Compiler::take_root(Actor actor) {
+  b_.add(actor, Op::fchdir, spec_.root_fd->from, {root_fd_});
+  b_.add(actor, Op::chroot, spec_.root_fd->from, {text(".")});
+}
+
 void Compiler::enter_directories() {
   if (spec_.root_directory) {
     init(Op::chroot, spec_.root_directory->from, {text(spec_.root_directory->value)});
     init(Op::chdir, spec_.root_directory->from, {text("/")});
   }
-  if (root_fd_ != kNone) {
-    init(Op::fchdir, spec_.root_fd->from, {root_fd_});
-    init(Op::chroot, spec_.root_fd->from, {text(".")});
-  }
+  if (root_fd_ != kNone && !takes_root_early()) take_root(first_);
   if (cwd_fd_ != kNone) init(Op::fchdir, spec_.cwd_fd->from, {cwd_fd_});
   if (spec_.process.user.as_is && spec_.process.cwd)
     init(Op::chdir, spec_.process.cwd->from, {text(spec_.process.cwd->value)});

@@ -158,6 +158,10 @@ constexpr std::array<OpInfo, kOps> kTable{{
      {in_or_none, Kind::text, number, number, out, out, number},
      "a new pseudoterminal from this ptmx: its rows and columns, its master, its slave; 1: without "
      "ONLCR"},
+    {Op::open_slave,
+     "open_slave",
+     {in, in, out},
+     "the slave of this master by its name in a directory"},
     {Op::controlling_terminal, "controlling_terminal", {in}, "TIOCSCTTY"},
     {Op::sethostname, "sethostname", {Kind::text}, ""},
     {Op::setdomainname, "setdomainname", {Kind::text}, ""},

@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint64_t kCapSysAdminBit = uint64_t{1} << 21;
 
+constexpr uint64_t kStandardDescriptors = 3;
+
 uint64_t number(sys::Prctl option) { return static_cast<uint64_t>(option); }
 
 /// "NAME=value" -> value.
@@ -121,7 +123,6 @@ void Compiler::terminal(Actor actor) {
   if (uid && (uid->value != set_up_uid() || (userns != nullptr && userns->joins()))) {
     b_.add(actor, Op::chown, uid->from, {slave, uid->value, kSameOwner});
   }
-  constexpr uint64_t kStandardDescriptors = 3;
   for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) b_.add(actor, Op::dup2, from, {slave, fd});
   if (spec_.process.console_path && root_ != kNone) {
     const Origin console = spec_.process.console_path->from;
@@ -133,8 +134,28 @@ void Compiler::terminal(Actor actor) {
     attach(tree, root_, spec_.process.console_path->value, false, console);
     b_.release(tree);
   }
-  b_.release(master);
+  if (carries_root() && pts != kNone)
+    master_ = master;
+  else
+    b_.release(master);
   b_.release(slave);
+}
+
+/// The terminal was opened by a mount that a root which is carried leaves behind; its name is to be
+/// one inside.
+void Compiler::reopen_terminal(Register root) {
+  if (master_ == kNone) return;
+  const Origin from = spec_.process.terminal.from;
+  const Register pts = b_.take();
+  const Register slave = b_.take();
+  init(Op::open_in, from,
+       {root, text("/dev/pts"),
+        sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+        sys::bits(sys::Resolve::in_root | sys::Resolve::no_magiclinks), pts});
+  init(Op::expect_fs, from, {pts, static_cast<uint64_t>(sys::kDevptsSuperMagic)});
+  init(Op::open_slave, from, {master_, pts, slave});
+  for (uint64_t fd = 0; fd < kStandardDescriptors; ++fd) init(Op::dup2, from, {slave, fd});
+  for (const Register done : {master_, pts, slave}) b_.release(done);
 }
 
 Status Compiler::finish_process(Actor actor) {

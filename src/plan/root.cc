@@ -295,6 +295,28 @@ Result<Register> Compiler::overlay(const Overlay& wish, Origin from) {
   return mount;
 }
 
+/// To a mount namespace that exists, as a copy that is mounted nowhere. When its last descriptor is
+/// closed the kernel takes it apart as a tree of mounts, but what was mounted in it stays so
+/// (UMOUNT_CONNECTED) as long as somebody is in it; then it is gone. Private, since the copy of a
+/// shared mount would be its peer, and one that is unbindable is not copied.
+void Compiler::carry_root() {
+  const Root& root = *spec_.root;
+  const NamespaceWish* mount = spec_.find(NamespaceType::mount);
+  const Register copy = b_.take();
+  init(Op::mount_setattr, root.from,
+       {root_, 0, kWholeTree, 0, 0, propagation_bits(Propagation::private_), kNone});
+  init(Op::open_tree, root.from,
+       {root_, 0, sys::bits(kClone | sys::OpenTree::recursive | sys::OpenTree::empty_path), copy});
+  for (const auto& [type, fd] : joins_)
+    if (type == NamespaceType::mount)
+      init(Op::setns, mount != nullptr ? mount->from : root.from,
+           {fd, sys::bits(sys::CloneFlags::newns)});
+  init(Op::fchdir, root.from, {copy});
+  init(Op::chroot, root.from, {text(".")});
+  reopen_terminal(copy);
+  b_.release(copy);
+}
+
 void Compiler::enter_root() {
   if (!spec_.root) return;
   const Root& root = *spec_.root;
@@ -305,6 +327,7 @@ void Compiler::enter_root() {
   if (root.read_only)
     init(Op::mount_setattr, root.from,
          {root_, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly), 0, 0, kNone});
+  if (carries_root()) return carry_root();
   init(Op::fchdir, root.from, {root_});
   if (root.pivot) {
     // pivot_root(".", ".") leaves the old root over the new one, where "." still names it.

@@ -230,8 +230,7 @@ bool FailedStep::is_inside() const {
       break;
   }
   return earlier([this](const Step& other) {
-           return other.actor != plan::Actor::undo && other.actor != plan::Actor::runtime &&
-                  step().actor != plan::Actor::runtime &&
+           return other.actor != plan::Actor::undo && step().actor != plan::Actor::runtime &&
                   (other.op == Op::pivot_root || other.op == Op::chroot);
          }) != nullptr;
 }
@@ -244,8 +243,15 @@ bool FailedStep::is_mount_point(const std::string& inside) const {
          }) != nullptr;
 }
 
-// In the mount namespace that was joined, where one was.
+// In the root that was handed in, or the mount namespace that was joined, where one was.
 std::optional<HostPath> FailedStep::joined_root(const std::string& path) const {
+  const Step* entered = earlier([](const Step& step) { return step.op == Op::chroot; });
+  const Step* before = entered == nullptr || index_of(entered) == 0 ? nullptr : entered - 1;
+  if (before != nullptr && before->op == Op::fchdir) {
+    const Step* root = writer(before->arg[0], index_of(before));
+    if (root != nullptr && root->op == Op::use_fd)
+      return HostPath{.root = fmt::format("/proc/self/fd/{}", root->arg[0]), .path = path};
+  }
   const auto joins = [](const Step& step) {
     return step.op == Op::setns && (step.arg[1] & CLONE_NEWNS) != 0;
   };

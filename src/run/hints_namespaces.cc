@@ -28,8 +28,8 @@ struct Joined {
   std::string name;
 };
 
-// What a setns joins: by a path, by a descriptor of the caller's (it is open in us), or those of a
-// process by its pidfd.
+// What a setns joins: by a path, the runtime's own, by a descriptor of the caller's (it is open in us),
+// or those of a process by its pidfd.
 std::vector<Joined> joined(const FailedStep& failed, const plan::Step& setns) {
   std::vector<Joined> all;
   const plan::Step* opened = failed.writer(setns.arg[0]);
@@ -42,6 +42,8 @@ std::vector<Joined> joined(const FailedStep& failed, const plan::Step& setns) {
   if (opened->op == Op::open) {
     const std::string path = failed.text(*opened, 0);
     add(path, path);
+  } else if (opened->op == Op::open_in) {  // the runtime's own
+    add("/proc/" + failed.text(*opened, 1), {});
   } else if (const pid_t pid = failed.joined_process(setns); pid > 0) {
     for (const NamespaceType type : NamespaceSet::of_clone_flags(setns.arg[1]))
       add(fmt::format("/proc/{}/ns/{}", pid, type_info(type).proc_name), {});
@@ -173,6 +175,9 @@ std::string join_forbidden(const FailedStep& failed) {
     if (new_user)
       return "a process in a new user namespace has no rights over namespaces that exist: --share "
              "user as root, or --join user as well";
+    if (owner && own && *owner == *own && joins_user)
+      return fmt::format("a process in the user namespace that is joined has no rights over {}",
+                         name);
     if (owner && !joins_user && !caller_has(kCapSysAdmin))
       return fmt::format(
           "{} belongs to another user namespace; join that one, too: --join user=...", name);

@@ -179,6 +179,7 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
 /// isle's own is isle-exec; and who asks its caller is another than that. All need the helper.
 bool needs_helper(const Plan& plan) {
   return plan_has(plan, plan::Op::setns, plan::Actor::runtime) ||
+         plan_has(plan, plan::Op::chroot, plan::Actor::runtime) ||
          plan_has(plan, plan::Op::reap, plan::Actor::init) ||
          plan_has(plan, plan::Op::call, plan::Actor::runtime);
 }

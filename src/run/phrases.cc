@@ -219,6 +219,7 @@ std::string about_process(const FailedStep& failed) {
     case Op::pivot_root:
       return "make the new root the root (pivot_root)";
     case Op::open_console:
+    case Op::open_slave:
       return "open a terminal for the sandbox";
     case Op::controlling_terminal:
       return "make the terminal the controlling one";

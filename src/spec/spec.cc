@@ -52,9 +52,16 @@ void check_namespaces(const Spec& spec, Complaints& bad) {
   };
   if (spec.hostname) needs(NamespaceType::uts, spec.hostname->from, "hostname");
   if (spec.domainname) needs(NamespaceType::uts, spec.domainname->from, "domainname");
-  if (!spec.mounts.empty()) needs(NamespaceType::mount, spec.mounts.front().from, "mounts");
-  if (spec.root && !spec.creates(NamespaceType::mount))
-    bad.add(spec.root->from, "a root of its own: needs a new mount namespace");
+  if (!spec.mounts.empty() && !spec.root)
+    needs(NamespaceType::mount, spec.mounts.front().from, "mounts");
+  const NamespaceWish* mount = spec.find(NamespaceType::mount);
+  const NamespaceWish* user = spec.find(NamespaceType::user);
+  if (spec.root && user != nullptr && (mount == nullptr || (mount->joins() && !user->joins())))
+    bad.add(mount == nullptr ? user->from : mount->from,
+            fmt::format("a root of its own in a mount namespace that is {}: a process in a user "
+                        "namespace of its own has no rights over that one",
+                        mount == nullptr ? "shared" : "joined"),
+            "a new mount namespace goes with it, or no user namespace");
   for (const TimeOffset& offset : spec.time_offsets)
     if (!spec.creates(NamespaceType::time))
       bad.add(offset.from, "time offset: needs a new time namespace");

@@ -181,6 +181,14 @@ void fill_time(Spec& spec, const TempDir&) {
   spec.domainname = Asked<std::string>{"example"};
 }
 
+/// Built in a mount namespace of its own, and carried to the caller's.
+void fill_carried(Spec& spec, const TempDir& dir) {
+  std::erase_if(spec.namespaces, [](const NamespaceWish& wish) {
+    return wish.type == NamespaceType::user || wish.type == NamespaceType::mount;
+  });
+  fill_root(spec, dir);
+}
+
 using User = FaultCase::User;
 
 FaultCase of(std::string name, std::vector<std::string> needs, Spec (*start)(), Fill fill,
@@ -199,6 +207,7 @@ std::vector<FaultCase> build_cases() {
   cases.push_back(of("DefaultOfAUser", {"userns"}, default_case, {}, User::ordinary));
   cases.push_back(of("SubordinateIds", {"subids"}, default_case, {}, User::ordinary_with_subids));
   cases.push_back(of("Root", {"root"}, default_case, fill_root));
+  cases.push_back(of("CarriedRoot", {"root"}, default_case, fill_carried));
   cases.push_back(of("Overlay", {"root", "overlay"}, default_case, [](Spec& spec, const TempDir&) {
     spec.root->attributes = kQuiet;
     spec.root->overlay = Overlay{};

@@ -24,6 +24,7 @@ constexpr std::string_view kUnshare = "isle unshare";
 constexpr std::string_view kEnter = "isle enter";
 constexpr std::string_view kUnshareFront = "isle-unshare";
 constexpr std::string_view kNsenterFront = "isle-nsenter";
+constexpr std::string_view kOci = "isle-oci";
 
 const std::vector<Case>& table() {
   static const std::vector<Case> kCases = {
@@ -228,6 +229,12 @@ const std::vector<Case>& table() {
        {"--user=/proc/1/ns/user", "--mount=/proc/1/ns/mnt", "--pid=/proc/1/ns/pid", "true"},
        kPlain,
        kNsenterFront},
+
+      // A root in a mount namespace that exists
+      {"carried_root", {"true"}, kRoot, kOci},
+      {"carried_root_joined", {"join", "true"}, kOldRoot, kOci},
+      {"carried_root_user", {"join", "user", "true"}, kOldRoot, kOci},
+      {"carried_root_exec", {"exec", "true"}, kOldRoot, kOci},
   };
   return kCases;
 }
@@ -301,6 +308,46 @@ Result<Spec> written_out_enter(std::span<char* const> argv, const cli::Caller&) 
   return spec;
 }
 
+/// Of a bundle that shares its mount namespace with the host, and has a hook; the words say what is
+/// different: "join" it names one by a path, "user" it has a new user namespace, too, "exec" this is of
+/// another process in it.
+Result<Spec> written_out_bundle(std::span<char* const> argv, const cli::Caller&) {
+  const auto has = [&](std::string_view word) {
+    return std::ranges::any_of(argv, [&](const char* each) { return each == word; });
+  };
+  Spec spec;
+  spec.process.args = {{"sh"}, spec.add_origin("config.json /process/args")};
+  if (has("exec")) {
+    const Origin container = spec.add_origin("container c");
+    spec.namespaces.push_back({.type = NamespaceType::pid, .fd = kPidfd, .from = container});
+    spec.root_fd = {{kRootFd, container}};
+    return spec;
+  }
+  spec.namespaces.push_back(
+      {.type = NamespaceType::pid, .from = spec.add_origin("config.json /linux/namespaces/0")});
+  if (has("join"))
+    spec.namespaces.push_back({.type = NamespaceType::mount,
+                               .path = "/run/ns",
+                               .from = spec.add_origin("config.json /linux/namespaces/1")});
+  if (has("user"))
+    spec.namespaces.push_back(
+        {.type = NamespaceType::user, .from = spec.add_origin("config.json /linux/namespaces/2")});
+  spec.root = Root{.path = "/tree",
+                   .read_only = true,
+                   .propagation = Propagation::shared,
+                   .from = spec.add_origin("config.json /root")};
+  spec.mounts.push_back({.destination = "/proc",
+                         .what = FileSystem{.type = "proc", .source = "proc"},
+                         .from = spec.add_origin("config.json /mounts/0")});
+  spec.mounts.push_back({.destination = "/proc/kcore",
+                         .what = Mask{},
+                         .optional = true,
+                         .from = spec.add_origin("config.json /linux/maskedPaths/0")});
+  spec.create_hooks.push_back(
+      {.path = "/bin/hook", .from = spec.add_origin("config.json /hooks/createContainer/0")});
+  return spec;
+}
+
 struct Command {
   std::string_view name;
   Result<Spec> (*translate)(std::span<char* const> argv, const cli::Caller& caller);
@@ -309,6 +356,7 @@ constexpr Command kCommands[] = {
     {"isle run", translate_run},
     {"isle unshare", translate_unshare},
     {"isle enter", written_out_enter},
+    {"isle-oci", written_out_bundle},
     {"isle-unshare", translate_front<linux_utils::parse_unshare>},
     {"isle-nsenter", translate_front<linux_utils::parse_nsenter>},
 };

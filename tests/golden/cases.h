@@ -1,6 +1,6 @@
 // The command lines whose plans are kept: each option of `isle run` and `isle unshare` at least once,
 // and what the fronts of unshare(1) and nsenter(1) make in place. `isle enter` finds its target on the
-// machine it runs on: its Specs are written out.
+// machine it runs on, and isle-oci reads its bundle there: their Specs are written out.
 #pragma once
 
 #include <span>
@@ -19,7 +19,7 @@ struct Case {
   std::vector<std::string> words = {};  ///< What follows the command.
   /// Names of the hosts, separated by spaces.
   std::string_view on = {};
-  /// "isle run", "isle unshare", "isle enter", "isle-unshare", "isle-nsenter".
+  /// "isle run", "isle unshare", "isle enter", "isle-oci", "isle-unshare", "isle-nsenter".
   std::string_view command = "isle run";
 };
 

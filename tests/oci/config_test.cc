@@ -36,6 +36,21 @@ TEST(OciConfig, MinimalOne) {
   EXPECT_TRUE(validate(container->spec).empty());
 }
 
+TEST(OciConfig, NothingPropagatesWithoutAnOwnMountNamespace) {
+  Json config = minimal();
+  config["linux"]["rootfsPropagation"] = "rslave";
+  config["mounts"] =
+      Json::array({{{"destination", "/a"}, {"source", "/a"}, {"options", {"rbind", "rshared"}}},
+                   {{"destination", "/b"}, {"source", "/b"}, {"options", {"rbind", "rprivate"}}}});
+  EXPECT_TRUE(read(config)->warnings.empty());
+  config["linux"]["namespaces"] = Json::array({{{"type", "mount"}, {"path", "/run/ns"}}});
+  EXPECT_EQ(read(config)->warnings.size(), 2U);
+  config["linux"]["namespaces"] = Json::array();
+  const auto container = read(config);
+  EXPECT_EQ(container->warnings.size(), 2U);
+  EXPECT_TRUE(validate(container->spec).empty());
+}
+
 TEST(OciConfig, DefaultConfigIsRead) {
   for (const bool rootless : {false, true}) {
     const auto container =

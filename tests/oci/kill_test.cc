@@ -178,6 +178,25 @@ esac
   return path;
 }
 
+// Nothing of a root that is for the host's mount namespace is ever mounted there.
+TEST_P(OciKillByCgroupfs, InTheHostsMountNamespace) {
+  Json namespaces = Json::array();
+  for (const Json& entry : bundle_->config["linux"]["namespaces"])
+    if (entry["type"] != "mount") namespaces.push_back(entry);
+  bundle_->config["linux"]["namespaces"] = namespaces;
+  bundle_->save();
+  const std::string mounts = read_file("/proc/self/mountinfo");
+  at_every_stop(creation(), [] {}, 11);
+  at_every_stop(
+      {"exec", "--detach", "c", "sleep", "1000"},
+      [&] {
+        create();
+        ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
+      },
+      11);
+  EXPECT_EQ(read_file("/proc/self/mountinfo"), mounts);
+}
+
 TEST_P(OciKillByCgroupfs, Checkpoint) {
   const std::string first = bundle_->dir() / "first";
   const std::string criu = made_up_criu(*bundle_, first);

@@ -58,12 +58,32 @@ const std::vector<Complaint>& complaints() {
       {"MountsShared", "mounts: needs a mount namespace of its own",
        [](Spec& s, Origin from) { s.mounts.push_back(operation(MakeDirectory{}, from)); },
        nothing_new},
-      {"RootShared", "a root of its own: needs a new mount namespace",
-       [](Spec& s, Origin from) { s.root = Root{.overlay = {}, .from = from}; }, nothing_new},
-      {"RootJoined", "a root of its own: needs a new mount namespace",
+      {"RootSharedAndNewUser",
+       "a root of its own in a mount namespace that is shared: a process in a user namespace of "
+       "its "
+       "own has no rights over that one",
        [](Spec& s, Origin from) {
-         s.namespaces.push_back({.type = NamespaceType::mount, .path = "/ns"});
-         s.root = Root{.overlay = {}, .from = from};
+         s.namespaces = {{.type = NamespaceType::user, .from = from}};
+         s.root = Root{};
+       },
+       nothing_new},
+      {"RootSharedAndJoinedUser",
+       "a root of its own in a mount namespace that is shared: a process in a user namespace of "
+       "its "
+       "own has no rights over that one",
+       [](Spec& s, Origin from) {
+         s.namespaces = {{.type = NamespaceType::user, .path = "/ns", .from = from}};
+         s.root = Root{};
+       },
+       nothing_new},
+      {"RootJoinedAndNewUser",
+       "a root of its own in a mount namespace that is joined: a process in a user namespace of "
+       "its "
+       "own has no rights over that one",
+       [](Spec& s, Origin from) {
+         s.namespaces = {{.type = NamespaceType::user},
+                         {.type = NamespaceType::mount, .path = "/ns", .from = from}};
+         s.root = Root{};
        },
        nothing_new},
       {"OffsetShared", "time offset: needs a new time namespace",
