@@ -387,9 +387,10 @@ struct WindowSize {
 /// Master and slave of a new pseudoterminal; the slave by TIOCGPTPEER, so by no path at all.
 long open_console(Context& c, const Step& s) noexcept {
   constexpr auto kFlags = sys::OpenFlags::rdwr | sys::OpenFlags::noctty | sys::OpenFlags::cloexec;
-  const int master = s.arg[0] == plan::kNoRegister
-                         ? sys::openat(sys::kAtFdcwd, c.text(s.arg[1]), kFlags)
-                         : path::open_in(c.in(s.arg[0]), c.text(s.arg[1]), kFlags);
+  const int master =
+      s.arg[0] == plan::kNoRegister
+          ? path::open_in(sys::kAtFdcwd, c.text(s.arg[1]), kFlags, sys::Resolve::no_magiclinks)
+          : path::open_in(c.in(s.arg[0]), c.text(s.arg[1]), kFlags);
   if (master < 0) return master;
   int unlocked = 0;
   int result = sys::ioctl(master, sys::Ioctl::tiocsptlck, &unlocked);

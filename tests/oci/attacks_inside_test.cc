@@ -140,6 +140,24 @@ TEST_F(OciAttackInside, ConsoleIsALink) {
   EXPECT_EQ(read_file(victim), "mine");
 }
 
+// A container that runs says what its /dev/ptmx is: by no descriptor of who enters that of the host.
+TEST_F(OciAttackInside, PtmxIsALinkOverADescriptor) {
+  run_idle();
+  const std::string own = bundle_->oci({"exec", "c", "stat", "-c", "%d", "/dev/pts"}).out;
+  const std::vector<std::string> command = {"exec",           "-t", "c", "stat", "-Lc", "%d",
+                                            "/proc/self/fd/0"};
+  EXPECT_EQ(bundle_->oci(command, {.pty = true}).out.substr(0, own.size() - 1),
+            own.substr(0, own.size() - 1));
+  for (int fd = 3; fd < 20; ++fd) {
+    std::string link = "/proc/self/fd/" + std::to_string(fd);
+    for (int up = 0; up < 16; ++up) link += "/..";
+    ASSERT_TRUE(
+        bundle_->oci({"exec", "c", "busybox", "ln", "-sfn", link + "/dev/ptmx", "/dev/ptmx"}).ok());
+    const auto result = bundle_->oci(command, {.pty = true});
+    EXPECT_NE(result.exit_code, 0) << fd << result;
+  }
+}
+
 // CVE-2026-30892: what is no number is no user, least of all root.
 TEST_F(OciAttackInside, UserThatIsNoNumber) {
   run_idle();
