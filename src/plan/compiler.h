@@ -137,6 +137,7 @@ class Compiler {
                            uint64_t attributes, Origin from, std::optional<Actor> by = {});
   void finish_read_only();
   void set_attributes(Register mount, const MountAttributes& attributes, Origin from);
+  void host_node(Register dir, std::string_view path, Register node, Origin from);
   void device_node(Register host_dev, Register dev, const char* name, uint32_t major,
                    uint32_t minor, Origin from);
   Status idmapped_binds();

@@ -342,6 +342,16 @@ Status Compiler::apply(const FsOperation& op, const Overlay& wish) {
   return {};
 }
 
+/// A device of the host's, to be bound. Read-only, which keeps nobody from writing to the device: its owner and mode
+/// are the host's, and with the host's ids not for the sandbox's root to change.
+void Compiler::host_node(Register dir, std::string_view path, Register node, Origin from) {
+  init(Op::open_tree, from, {dir, text(path), sys::bits(kClone), node});
+  // In place the host's mount has by now the attributes of the root, nodev among them.
+  init(Op::mount_setattr, from,
+       {node, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly),
+        in_place() ? sys::bits(sys::MountAttr::nodev) : 0, 0, kNone});
+}
+
 void Compiler::device_node(Register host_dev, Register dev, const char* name, uint32_t major,
                            uint32_t minor, Origin from) {
   constexpr uint64_t kMode = 020000 | 0666;
@@ -351,10 +361,7 @@ void Compiler::device_node(Register host_dev, Register dev, const char* name, ui
     return;
   }
   const Register node = b_.take();
-  init(Op::open_tree, from, {host_dev, text(name), sys::bits(kClone), node});
-  if (in_place())  // the host's mount has by now the attributes of the root, nodev among them
-    init(Op::mount_setattr, from,
-         {node, 0, kEmptyPath, 0, sys::bits(sys::MountAttr::nodev), 0, kNone});
+  host_node(host_dev, name, node, from);
   attach(node, dev, name, false, from);
   b_.release(node);
 }
@@ -487,7 +494,7 @@ Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
                     "mknod(2) needs CAP_MKNOD in the initial user namespace, and the host has no "
                     "such node at that path to bind");
     const Register node = b_.take();
-    init(Op::open_tree, op.from, {kNone, text(op.destination), sys::bits(kClone), node});
+    host_node(kNone, op.destination, node, op.from);
     attach(node, root_, op.destination, false, op.from);
     b_.release(node);
     return {};
@@ -557,7 +564,7 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
   const size_t as_file = b_.step_count();
   init(Op::make_file_in, op.from, {root_, text(op.destination), kFileMode, target}).pass_over =
       EISDIR;
-  init(Op::open_tree, op.from, {kNone, text("/dev/null"), sys::bits(kClone), mount});
+  host_node(kNone, "/dev/null", mount, op.from);
   init(Op::move_mount, op.from, {mount, target, 0, kOnto});
   skip_rest_from(as_file);
   if (op.optional) skip_rest_from(begin);

@@ -1,4 +1,6 @@
 // Images and configurations that mean harm: each tries what once worked against a runtime.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "oci/bundle.h"
@@ -122,6 +124,22 @@ TEST_F(OciAttack, MaskIsNotTheImagesNull) {
   const auto result = bundle_->oci({"run", "c"});
   EXPECT_TRUE(result.ok()) << result;
   EXPECT_EQ(result.out, "");
+}
+
+// What covers a file is the host's /dev/null, and stays as it is there.
+TEST_F(OciAttack, MaskIsChanged) {
+  write_file(bundle_->rootfs("/secret"), "secret");
+  bundle_->config["linux"]["maskedPaths"].push_back("/secret");
+  bundle_->set_command({"sh", "-c", "chmod 666 /secret; echo written >/secret && cat /secret"});
+  struct stat before{};
+  struct stat after{};
+  ASSERT_EQ(::stat("/dev/null", &before), 0);
+  const auto result = bundle_->oci({"run", "c"});
+  ASSERT_EQ(::stat("/dev/null", &after), 0);
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("Read-only"), std::string::npos) << result;
+  EXPECT_EQ(after.st_mode, before.st_mode);
 }
 
 // CVE-2024-21626: a working directory over a descriptor that is still open.

@@ -177,6 +177,22 @@ TEST_F(SecurityRun, NoDescriptorOfTheHostIsThereToRunFrom) {
   }
 }
 
+// Devices are the host's own, whose root has the sandbox's id where root runs isle. Shown to fail without the
+// attribute: then the mode is changed.
+TEST_F(SecurityRun, DevicesOfTheHostKeepTheirModes) {
+  const TempDir dir;
+  const std::string root = dir.make_dir("root");
+  const CommandResult result =
+      isle_run(std::vector<std::string>{"--root=" + root} + host_programs() +
+               std::vector<std::string>{"--", "/bin/sh", "-c",
+                                        "chmod 666 /dev/zero; echo written >/dev/null && "
+                                        "head -c1 /dev/zero | wc -c"});
+  EXPECT_EQ(result.out, "1\n") << result;
+  EXPECT_TRUE(result.err.find("Read-only") != std::string::npos ||
+              (::geteuid() != 0 && result.err.find("not permitted") != std::string::npos))
+      << result;
+}
+
 // CVE-2022-29162 and kin: no capability of any set, the inheritable among them. Shown to fail by
 // --keep-privileges, under which the same line is not all zeros.
 TEST_F(SecurityRun, AllCapabilitySetsAreEmpty) {

@@ -458,7 +458,7 @@ TEST(CompileMounts, MaskedIsTheOneOrTheOtherAndNeverNeither) {
   ASSERT_TRUE(plan);
   EXPECT_FALSE(has(to_text(*plan), "unless EINVAL"));
   EXPECT_TRUE(in_order(to_text(*plan), {"make_dir_in", "unless ENOTDIR, which skips",
-                                        "make_file_in", "unless EISDIR, which skips 2"}));
+                                        "make_file_in", "unless EISDIR, which skips 3"}));
 }
 
 TEST(CompileMounts, MaskedDirectoriesShareOneFileSystemWhereItCanBeCopied) {
