@@ -48,8 +48,12 @@ bool says_ready(std::string_view text) {
 }  // namespace
 
 Status offer_notify_socket(const oci::Directory& directory, Spec& spec) {
-  const std::string path = manager_socket();
+  std::string path = manager_socket();
   if (path.empty() || has_variable(spec, kVariable)) return {};
+  struct stat there{};  // in a root that is the host's: the manager's own
+  if (::lstat(((spec.root ? spec.root->path : "") + path).c_str(), &there) == 0 &&
+      !S_ISDIR(there.st_mode))
+    path = "/run/notify";
   const std::string own = directory.path(oci::kNotifyDirectory);
   constexpr mode_t kSearched = 0755;  // by whoever is in the container
   if (::mkdir(own.c_str(), kSearched) < 0 || ::chmod(own.c_str(), kSearched) < 0)

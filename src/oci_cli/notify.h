@@ -14,8 +14,9 @@
 
 namespace isle::oci_cli {
 
-/// Where $NOTIFY_SOCKET is a path and the process has no such variable: a directory of `directory` is bound there,
-/// read-only, and the variable names the socket that will be in it.
+/// Where $NOTIFY_SOCKET is a path and the process has no such variable: a directory of `directory` is bound there
+/// (on /run/notify where the root has anything else there), read-only, and the variable names the socket that will be
+/// in it.
 Status offer_notify_socket(const oci::Directory& directory, Spec& spec);
 
 class Notifications {

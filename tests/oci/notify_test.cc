@@ -109,6 +109,15 @@ TEST_F(OciNotify, TheContainerHasASocketOfItsOwnToWriteToOnly) {
   EXPECT_NE(result.err.find("Read-only"), std::string::npos) << result;
 }
 
+TEST_F(OciNotify, ARootThatHasTheManagersSocket) {
+  const std::filesystem::path there = bundle_->rootfs(path_);
+  std::filesystem::create_directories(there.parent_path());
+  write_file(there, "");
+  shell("echo $NOTIFY_SOCKET; stat -c %F $NOTIFY_SOCKET");
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "/run/notify/notify\nsocket\n") << result;
+}
+
 TEST_F(OciNotify, OneThatItsConfigNamesIsItsOwnAffair) {
   bundle_->config["process"]["env"].push_back("NOTIFY_SOCKET=/other");
   shell("echo $NOTIFY_SOCKET; grep -c manager /proc/self/mountinfo");
