@@ -27,6 +27,7 @@ struct Context {
   /// are written a rule at a time, and to open a cgroup's file costs more than to write it.
   const char* written_path = nullptr;
   int written = -1;
+  int attached = -1;  ///< The mount of which the next move_mount attaches a copy.
   bool failed = false;
   bool child_failed = false;  ///< (runtime) `failure` is what init said.
 

@@ -143,6 +143,22 @@ long mount_setattr(Context& c, const Step& s) noexcept {
                             &attr);
 }
 
+long move_mount(Context& c, const Step& s) noexcept {
+  const int mount = c.in(s.arg[0]);
+  const bool copies = s.arg[4] != 0;
+  const bool is_attached = copies && c.attached == mount;
+  const int moved = is_attached ? sys::open_tree(mount, "",
+                                                 sys::OpenTree::clone | sys::OpenTree::cloexec |
+                                                     sys::OpenTree::empty_path)
+                                : mount;
+  if (moved < 0) return moved;
+  const int result = sys::move_mount(moved, "", c.in(s.arg[1]), c.text(s.arg[2]),
+                                     static_cast<sys::MoveMount>(s.arg[3]));
+  if (is_attached) sys::close(moved);
+  if (copies && result == 0) c.attached = mount;
+  return result;
+}
+
 /// fsconfig and fsmount tell more in their log than in errno.
 long with_log(Context& c, const Step& s, long result) noexcept {
   if (result < 0) read_fs_log(c, c.in(s.arg[0]));
@@ -215,8 +231,7 @@ long do_mount(Context& c, const Step& s) noexcept {
     case Op::mount_setattr:
       return mount_setattr(c, s);
     case Op::move_mount:
-      return sys::move_mount(in, "", c.in(s.arg[1]), c.text(s.arg[2]),
-                             static_cast<sys::MoveMount>(s.arg[3]));
+      return move_mount(c, s);
     case Op::pivot_root:
       return sys::pivot_root(c.text(s.arg[0]), c.text(s.arg[1]));
     case Op::umount:

@@ -237,7 +237,7 @@ class Compiler {
   Register master_ = kNone;   ///< (init) the same, until its slave is opened once more.
   std::vector<Mounted> mounted_;
   std::vector<std::pair<Register, Origin>> filled_first_;  ///< To be made read-only at the end.
-  Register empty_ = kNone;  ///< A detached directory with nothing in it, for Mask.
+  Register empty_ = kNone;  ///< A directory with nothing in it, for Mask.
   std::vector<std::pair<NamespaceType, Register>> joins_;
   std::vector<std::string> attach_v1_;  ///< Cgroups entered by a write.
   bool has_guard_ = false;

@@ -148,6 +148,7 @@ enum class Kind : uint8_t {
   close_range_flags,
   seccomp_flags,
   attempt,  ///< 0: the only one; 1: a first try; 2: another, where that one failed.
+  copies,   ///< 0: the mount; 1: the mount the first time, then copies of it.
   scratch,  ///< Index of the first of the pointers the executor may fill for this step.
 };
 

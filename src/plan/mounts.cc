@@ -13,6 +13,7 @@ constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
 constexpr uint64_t kWholeTree = sys::bits(sys::AtFlags::empty_path | sys::AtFlags::recursive);
 constexpr uint64_t kOpenPath = sys::bits(sys::OpenFlags::path | sys::OpenFlags::cloexec);
 constexpr uint64_t kInRoot = sys::bits(sys::Resolve::in_root | sys::Resolve::no_magiclinks);
+constexpr uint64_t kCopies = 1;
 constexpr uint64_t kOnto = sys::bits(sys::MoveMount::f_empty_path | sys::MoveMount::t_empty_path);
 constexpr auto kClone = sys::OpenTree::clone | sys::OpenTree::cloexec;
 constexpr uint64_t kNoSuidNoDev = sys::bits(sys::MountAttr::nosuid | sys::MountAttr::nodev);
@@ -530,15 +531,16 @@ Status Compiler::apply(const FsOperation& op, const Remount& remount) {
 
 /// A directory gets an empty directory, anything else an empty file. Which it is shows when it is
 /// opened as one and as the other; it exists, so neither makes it.
+/// One file system for all masked directories: what costs is the superblock. Of none that is attached
+/// nothing is left over, which the kernel would take apart in a grace period.
 Status Compiler::apply(const FsOperation& op, const Mask&) {
-  const auto new_empty = [&] {
+  if (empty_ == kNone) {
     const std::pair<std::string, std::string> options[] = {{"mode", "0555"}, {"size", "4k"}};
-    const uint64_t attributes =
-        kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) | sys::bits(sys::MountAttr::rdonly);
-    return new_file_system("tmpfs", "isle", options, attributes, op.from);
-  };
-  // One file system for all: what costs is the superblock.
-  if (host_.copy_of_detached && empty_ == kNone) empty_ = new_empty();
+    empty_ = new_file_system(
+        "tmpfs", "isle", options,
+        kNoSuidNoDev | sys::bits(sys::MountAttr::noexec) | sys::bits(sys::MountAttr::rdonly),
+        op.from);
+  }
   const size_t begin = b_.step_count();
   const auto skip_rest_from = [&](size_t index) {
     b_.step(index).skip = static_cast<uint16_t>(b_.step_count() - 1 - index);
@@ -551,24 +553,18 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
   const size_t as_directory = b_.step_count();
   init(Op::make_dir_in, op.from, {root_, text(op.destination), kDirectoryMode, target}).pass_over =
       ENOTDIR;
-  Register mount = kNone;
-  if (empty_ == kNone) {
-    mount = new_empty();
-  } else {
-    mount = b_.take();
-    init(Op::open_tree, op.from, {empty_, 0, sys::bits(kClone | sys::OpenTree::empty_path), mount});
-  }
-  init(Op::move_mount, op.from, {mount, target, 0, kOnto});
+  init(Op::move_mount, op.from, {empty_, target, 0, kOnto, kCopies});
   skip_rest_from(as_directory);
 
   const size_t as_file = b_.step_count();
   init(Op::make_file_in, op.from, {root_, text(op.destination), kFileMode, target}).pass_over =
       EISDIR;
-  host_node(kNone, "/dev/null", mount, op.from);
-  init(Op::move_mount, op.from, {mount, target, 0, kOnto});
+  const Register node = b_.take();
+  host_node(kNone, "/dev/null", node, op.from);
+  init(Op::move_mount, op.from, {node, target, 0, kOnto});
   skip_rest_from(as_file);
   if (op.optional) skip_rest_from(begin);
-  b_.release(mount);
+  b_.release(node);
   b_.release(target);
   return {};
 }

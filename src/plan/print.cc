@@ -122,6 +122,8 @@ std::string argument_text(const View& view, Kind kind, uint64_t value) {
       return value == kNoRegister ? "" : fmt::format("-> %{}", value);
     case Kind::number:
       return std::to_string(static_cast<int64_t>(value));
+    case Kind::copies:
+      return value == 0 ? "" : "or a copy";
     case Kind::attempt:
       return value == 0 ? "" : value == 1 ? "first try" : "unless there";
     case Kind::limit:

@@ -37,6 +37,8 @@ std::string_view word_for(Kind kind) {
       return "-> %OUT";
     case Kind::attempt:
       return "ATTEMPT";
+    case Kind::copies:
+      return "COPIES";
     case Kind::number:
       return "NUMBER";
     case Kind::limit:
