@@ -50,11 +50,15 @@ Status Compiler::check_host() const {
   return {};
 }
 
-/// The host's /proc, where something is written to it after the way there may be gone.
+/// The host's /proc, where something is written to it after the way there may be gone. Not without need:
+/// who is born in a pid namespace that is joined has it by then, and may be looked at by those in it.
 void Compiler::open_proc() {
   const NamespaceWish* mount = spec_.find(NamespaceType::mount);
-  const bool joins_mount = mount != nullptr && mount->joins();
-  if (!joins_mount && !carries_root() && !spec_.root_fd && !spec_.process.apparmor_profile &&
+  const bool way_goes = (mount != nullptr && mount->joins()) || carries_root() || spec_.root_fd;
+  const bool is_written = new_user() || creates(NamespaceType::time) || !spec_.sysctl.empty() ||
+                          spec_.allow_setgroups || (spec_.process.oom_score_adj && !joins_pid());
+  const bool opens_own_mounts = carries_root() && mount == nullptr;
+  if (!(way_goes && is_written) && !opens_own_mounts && !spec_.process.apparmor_profile &&
       !spec_.process.selinux_label && !spec_.note_namespaces.value)
     return;
   proc_ = b_.take();
@@ -89,6 +93,7 @@ Result<Plan> Compiler::compile() {
   open_proc();
   open_own_mount_namespace();
   attach_v1(Actor::runtime);
+  if (spec_.process.oom_score_adj && joins_pid()) inherit_oom_score();
   if (joins_in_runtime()) runtime_joins();
   if (takes_root_early() && joins_in_runtime()) take_root(Actor::runtime);
 

@@ -82,6 +82,7 @@ class Compiler {
   Status keep_namespaces();
   void write_sysctl();
   [[nodiscard]] bool joins_in_runtime() const;
+  [[nodiscard]] bool joins_pid() const;
   [[nodiscard]] bool carries_root() const;
   void open_own_mount_namespace();
   [[nodiscard]] bool takes_root_early() const;
@@ -178,6 +179,7 @@ class Compiler {
   Status host_side_settings();
   void terminal(Actor actor);
   void reopen_terminal(Register root);
+  void inherit_oom_score();
   Status finish_process(Actor actor);
   void labels(Actor actor);
   void capabilities(Actor actor);

@@ -87,6 +87,11 @@ void Compiler::open_own_mount_namespace() {
   joins_.emplace_back(NamespaceType::mount, fd);
 }
 
+bool Compiler::joins_pid() const {
+  const NamespaceWish* pid = spec_.find(NamespaceType::pid);
+  return pid != nullptr && pid->joins();
+}
+
 Status Compiler::open_joins() {
   std::vector<std::pair<int, Register>> taken;
   for (const NamespaceWish& wish : spec_.namespaces) {

@@ -60,12 +60,19 @@ void Compiler::default_signals() {
   if (wish.value) init(Op::default_signals, wish.from);
 }
 
+/// As the runtime's own, which who is cloned has, too: no /proc has to stay open for that.
+void Compiler::inherit_oom_score() {
+  const Wish<int>& wish = spec_.process.oom_score_adj;
+  runtime(Op::write_file, wish->from,
+          {text("/proc/self/oom_score_adj"), text(std::to_string(wish->value))});
+}
+
 /// Settings that may need privilege over the host's user namespace, which a process in a new one
 /// lacks: so the runtime makes them, for the child, before that one runs anything.
 Status Compiler::host_side_settings() {
   const ProcessWish& wish = spec_.process;
   const size_t before = b_.step_count();
-  if (wish.oom_score_adj)
+  if (wish.oom_score_adj && !joins_pid())
     write_child(wish.oom_score_adj->from, "oom_score_adj",
                 std::to_string(wish.oom_score_adj->value));
   if (wish.nice)

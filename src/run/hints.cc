@@ -110,6 +110,7 @@ constexpr Row kRows[] = {
 
     {Op::prlimit, EPERM, limit_above_hard},
     {Op::write_child, EACCES, oom_score_below},
+    {Op::write_file, EACCES, oom_score_below},
     {Op::setpriority, kAny, nice_below},
     {Op::sched_setaffinity, EINVAL, cpus_not_ours},
     {Op::sched_setattr, EPERM, scheduler_not_ours},

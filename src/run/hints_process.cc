@@ -47,7 +47,7 @@ std::string limit_above_hard(const FailedStep& failed) {
 }
 
 std::string oom_score_below(const FailedStep& failed) {
-  if (failed.text(0) != "oom_score_adj" || caller_has(kCapSysResource)) return {};
+  if (!failed.text(0).ends_with("oom_score_adj") || caller_has(kCapSysResource)) return {};
   const auto now = sys::read_text("/proc/self/oom_score_adj");
   if (!now) return {};
   const long value = std::strtol(now->c_str(), nullptr, 10);

@@ -154,6 +154,9 @@ TEST_F(OciMountNamespace, AnotherContainers) {
 
 TEST_F(OciMountNamespace, WithoutAnyNamespace) {
   bundle_->config["linux"]["namespaces"] = Json::array();
+  std::erase_if(
+      bundle_->config["mounts"].get_ref<Json::array_t&>(),  // whose options are the host's, then
+      [](const Json& mount) { return mount["type"] == "cgroup"; });
   bundle_->config.erase("hostname");
   bundle_->config["linux"]["maskedPaths"] = {"/mark"};
   bundle_->save();
@@ -386,17 +389,21 @@ TEST_F(OciMountNamespace, NothingIsUncovered) {
   EXPECT_EQ(read_file(bundle_->rootfs("/fixed")), "as it was");
 }
 
-// CVE-2016-9962 once more: who enters is in the host's mount namespace, and never at its root.
-TEST_F(OciMountNamespace, WhoEntersIsNeverAtTheHostsRoot) {
+// CVE-2016-9962 once more: who enters is in the host's mount namespace, and neither at its root nor with
+// anything of it open.
+TEST_F(OciMountNamespace, WhoEntersLeadsToNoRootOfTheHost) {
   join("");
   const std::string marker = bundle_->dir().write("marker", "");
+  bundle_->config["process"]["oomScoreAdj"] = 500;
   give("CAP_SYS_PTRACE");
   bundle_->set_command({"sh", "-c",
                         "while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; "
-                        "[ -e $p/root" +
-                            marker + " ] && echo host root by $p; done; done"});
+                        "for f in $p/root $p/cwd $p/fd/*; do "
+                        "[ -e $f/..$0 ] && echo host root by $f; done; done; done",
+                        marker});
   (void)start();
-  for (int i = 0; i < 40; ++i) EXPECT_TRUE(bundle_->oci({"exec", "c", "true"}).ok());
+  for (int i = 0; i < 40; ++i)
+    EXPECT_EQ(bundle_->oci({"exec", "c", "cat", "/proc/self/oom_score_adj"}).out, "500\n");
   EXPECT_EQ(bundle_->output().substr(0, 200), "");
 }
 
