@@ -55,4 +55,7 @@ long write_once(int dirfd, const char* path, const char* data, bool in_root) noe
 /// Operations on namespaces and ids: identity.cc.
 long do_identity(Context& context, const plan::Step& step) noexcept;
 
+/// Operations on the command's terminal: terminal.cc.
+long do_terminal(Context& context, const plan::Step& step) noexcept;
+
 }  // namespace isle::exec
