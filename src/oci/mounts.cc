@@ -127,15 +127,19 @@ void read_idmap(const Node& mount, std::string_view text, const Spec& spec, Bind
 
 /// What an option sets or clears replaces what the source's mount has, as with mount(2)'s MS_REMOUNT |
 /// MS_BIND, which engines know from other runtimes; without one all is as there. A container with user ids of
-/// its own is not given what the source's mount forbids, unless an option says so.
+/// its own is not given what the source's mount forbids, unless an option says so. What is locked stays: podman
+/// says "rw" of every volume, an ordinary user's from a read-only mount too.
 void replace_flags(const Spec& spec, Bind& bind) {
   constexpr uint64_t kNeverLocked = MOUNT_ATTR_NOSYMFOLLOW;
   constexpr uint64_t kLockable =
       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const uint64_t said = bind.attributes.set | bind.attributes.clear;
   if (said == 0) return;
+  bind.clear_unlocked = spec.find(NamespaceType::user) == nullptr
+                            ? kLockable & ~bind.attributes.set
+                            : kLockable & bind.attributes.clear;
+  bind.attributes.clear &= ~kLockable;
   bind.attributes.clear |= kNeverLocked & ~said;
-  if (spec.find(NamespaceType::user) == nullptr) bind.clear_unlocked = kLockable & ~said;
 }
 
 Bind bind_of(const Node& mount, const Options& options, const Circumstances& with, Spec& spec) {

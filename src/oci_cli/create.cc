@@ -115,6 +115,7 @@ class Maker {
       spec.calls_back = {.value = true, .from = spec.resources.path->from};
     }
     probe(prepared_);
+    keep_groups_where_denied(prepared_.host, call_.report, spec);
     oci::State state = new_state(prepared_, call_.id());
     if (!prepared_.unit)
       if (Status status = expect_unused_cgroups(state, prepared_.host); !status)

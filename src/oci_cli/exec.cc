@@ -194,9 +194,11 @@ void join_namespaces(const oci::State& state, BorrowedFd pidfd, BorrowedFd root,
   spec.root_fd = {.value = root.get(), .from = from};
 }
 
-int launch_and_stay(const Call& call, const Spec& spec, const std::optional<oci::Filter>& filter,
+int launch_and_stay(const Call& call, Spec& spec, const std::optional<oci::Filter>& filter,
                     const oci::State& state, oci::Phase now) {
-  const auto plan = compile(spec, probe_host(spec));
+  const Host host = probe_host(spec);
+  keep_groups_where_denied(host, call.report, spec);
+  const auto plan = compile(spec, host);
   if (!plan) return call.report.fail(plan.error(), kExecFailed);
   if (call.line.has("debug")) call.report.debug(to_text(*plan));
   const bool detach = call.line.has("detach");

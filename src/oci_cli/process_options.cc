@@ -112,6 +112,17 @@ void give_standard_descriptors(const Spec& spec, const IdMap& uids) {
   }
 }
 
+void keep_groups_where_denied(const Host& host, const Report& report, Spec& spec) {
+  if (host.in_initial_user_namespace || spec.find(NamespaceType::user) != nullptr ||
+      oci::read_whole("/proc/self/setgroups").value_or("") != "deny\n")
+    return;
+  User& user = spec.process.user;
+  if (user.additional_gids && !user.additional_gids->value.empty())
+    report.warn("additionalGids are left out: /proc/self/setgroups says deny");
+  user.additional_gids.reset();
+  user.keep_groups = true;
+}
+
 void widen_affinity(Spec& spec) {
   if (spec.process.cpus_allowed || spec.process.initial_cpus_allowed) return;
   cpu_set_t own;

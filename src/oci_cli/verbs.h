@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "isle/host.h"
 #include "isle/run.h"
 #include "oci/config.h"
 #include "oci/state.h"
@@ -88,6 +89,8 @@ bool has_variable(const Spec& spec, std::string_view name);
 /// Pipes and terminals that are its 0, 1 and 2 become its user's, which may have to open them again
 /// (/dev/stdout). `uids`: of a user namespace that it joins.
 void give_standard_descriptors(const Spec& spec, const IdMap& uids);
+/// Where setgroups(2) is denied to everybody in the caller's user namespace the groups stay: user_namespaces(7).
+void keep_groups_where_denied(const Host& host, const Report& report, Spec& spec);
 /// Where the caller may use some CPUs only: all that its cgroup lets it use, unless the spec says which.
 void widen_affinity(Spec& spec);
 /// Each variable once, the last of them; a HOME, by /etc/passwd of `root`, a directory of the host's.

@@ -17,6 +17,10 @@ constexpr uint64_t kCopies = 1;
 constexpr uint64_t kOnto = sys::bits(sys::MoveMount::f_empty_path | sys::MoveMount::t_empty_path);
 constexpr auto kClone = sys::OpenTree::clone | sys::OpenTree::cloexec;
 constexpr uint64_t kNoSuidNoDev = sys::bits(sys::MountAttr::nosuid | sys::MountAttr::nodev);
+/// What a mount namespace of a less privileged user keeps of the mounts that it copies: mount_namespaces(7).
+constexpr uint64_t kLockable =
+    kNoSuidNoDev | sys::bits(sys::MountAttr::rdonly | sys::MountAttr::noexec |
+                             sys::MountAttr::atime | sys::MountAttr::nodiratime);
 constexpr uint64_t kDirectoryMode = 0755;
 constexpr uint64_t kFileMode = 0644;
 constexpr int kCapMknod = 27;
@@ -162,7 +166,7 @@ void Compiler::idmap(const FsOperation& op, const Bind& bind, Register tree, Reg
 
 /// Only what is taken from the host's own mount namespace stays a peer of the host's mount, so that
 /// what is mounted inside shows there. And the way to what a privileged caller may bind may be closed to
-/// those in a new user namespace.
+/// those in a new user namespace, as its flags are locked for them.
 void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   const FsOperation& op = spec_.mounts[index];
   const FileFact fact =
@@ -174,8 +178,11 @@ void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
   const bool is_joined = userns != nullptr && userns->joins() && !spec_.process.user.as_is;
   const bool is_other =
       is_joined || (new_user() && to_host(ids_.uid_map, set_up_uid()) != host_.uid);
-  const bool is_far = is_other && !is_in_root(bind) && bind.source_fd < 0 && !bind.copy_link &&
-                      spec_.root && !spec_.process.in_place.value;
+  const uint64_t cleared =
+      bind.attributes.clear | bind.attributes.recursive_clear | bind.clear_unlocked;
+  const bool unlocks = new_user() && (cleared & kLockable) != 0;
+  const bool is_far = (is_other || unlocks) && !is_in_root(bind) && bind.source_fd < 0 &&
+                      !bind.copy_link && spec_.root && !spec_.process.in_place.value;
   if ((!is_peer && !is_far) || !caller_is_privileged() || fact.kind == FileKind::missing ||
       fact.kind == FileKind::no_access)
     return;

@@ -35,6 +35,12 @@ class OciConformance : public testing::Test {
     ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   }
+  /// It may have no id there.
+  void leave_out_the_terminals_group() {
+    for (Json& mount : bundle_->config["mounts"])
+      if (mount["type"] == "devpts")
+        std::erase(mount["options"].get_ref<Json::array_t&>(), Json("gid=5"));
+  }
   /// A user namespace with `size` ids from `inside` on, and a root that belongs to the first of them.
   void map_ids(uint32_t inside, uint32_t size) {
     constexpr uint32_t kOutside = 100000;
@@ -42,9 +48,7 @@ class OciConformance : public testing::Test {
     for (const char* key : {"uidMappings", "gidMappings"})
       bundle_->config["linux"][key] = {
           {{"containerID", inside}, {"hostID", kOutside}, {"size", size}}};
-    for (Json& mount : bundle_->config["mounts"])
-      if (mount["type"] == "devpts")
-        std::erase(mount["options"].get_ref<Json::array_t&>(), Json("gid=5"));
+    leave_out_the_terminals_group();
     ASSERT_EQ(::chown(bundle_->rootfs("").c_str(), kOutside, kOutside), 0);
     for (const auto& entry : std::filesystem::directory_iterator(bundle_->rootfs("")))
       ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
@@ -389,42 +393,71 @@ TEST_F(OciConformance, BindOfWhatOnlyTheHostsRootMayReach) {
 }
 
 // As engines know it from mount(2)'s remount of a bind: an option that says anything of the flags
-// replaces them; with a user namespace what the source's mount forbids goes only where an option says so.
+// replaces them; with a user namespace what the source's mount forbids goes only where an option says so; and for
+// a caller who is in one himself all of it stays.
 TEST_F(OciConformance, FlagsOfABindAreThoseOfItsOptions) {
   struct Case {
     const char* source;
     Json options;
     const char* seen;
     const char* seen_by_users;
+    const char* seen_from_inside;
   };
+  const char* all = "ro,nosuid,nodev,noexec";
   const Case cases[] = {
-      {"ro,nosuid,noexec", {"bind", "rprivate"}, "ro,nosuid,noexec", "ro,nosuid,noexec"},
-      {"ro,nosuid,nodev,noexec", {"bind", "rw"}, "rw", "rw,nosuid,nodev,noexec"},
-      {"nodev,noexec", {"bind", "nosuid", "ro"}, "ro,nosuid", "ro,nosuid,nodev,noexec"},
-      {"noexec,noatime", {"bind", "dev"}, "rw,noatime", "rw,noexec,noatime"},
-      {"nosuid,nosymfollow", {"bind", "exec"}, "rw", "rw,nosuid"},
+      {"ro,nosuid,noexec",
+       {"bind", "rprivate"},
+       "ro,nosuid,noexec",
+       "ro,nosuid,noexec",
+       "ro,nosuid,noexec"},
+      {all, {"bind", "rw"}, "rw", "rw,nosuid,nodev,noexec", all},
+      {"nodev,noexec", {"bind", "nosuid", "ro"}, "ro,nosuid", all, all},
+      {"noexec,noatime", {"bind", "dev"}, "rw,noatime", "rw,noexec,noatime", "rw,noexec,noatime"},
+      {"nosuid,nosymfollow", {"bind", "exec"}, "rw", "rw,nosuid", "rw,nosuid"},
+      {"ro,noatime", {"bind", "rw", "relatime"}, "rw", "rw", ""},
   };
   bundle_->set_command({"sh", "-c",
                         "grep ' /there ' /proc/self/mountinfo | cut -d' ' -f6 | "
                         "sed s/,relatime//"});
   auto& mounts = bundle_->config["mounts"];
   mounts.push_back({{"source", bundle_->dir().make_dir("source")}, {"destination", "/there"}});
-  for (const bool has_users : {false, true}) {
-    if (has_users) map_ids(0, 65536);
-    for (const Case& each : cases) {
-      mounts.back()["options"] = each.options;
-      bundle_->save();
-      const auto result = run_command(
-          {"unshare", "--mount", "sh", "-c",
-           "mount -t tmpfs source \"$1\" && mount -o remount,bind,\"$2\" \"$1\" && shift 2 && "
-           "exec \"$@\"",
-           "sh", bundle_->dir() / "source", each.source, Bundle::runtime(), "--root",
-           bundle_->dir() / "state", "run", "c"},
-          {.working_dir = bundle_->dir() / "bundle"});
-      EXPECT_EQ(result.out, std::string(has_users ? each.seen_by_users : each.seen) + "\n")
-          << each.source << " " << each.options << result;
-    }
-  }
+  const auto seen = [&](const Case& each, const std::string& caller) {
+    mounts.back()["options"] = each.options;
+    bundle_->save();
+    const auto result = run_command(
+        {"unshare", "--mount", "sh", "-c",
+         "mount -t tmpfs source \"$1\" && mount -o remount,bind,\"$2\" \"$1\" && shift 2 && "
+         "exec " +
+             caller + " \"$@\"",
+         "sh", bundle_->dir() / "source", each.source, Bundle::runtime(), "--root",
+         bundle_->dir() / "state", "run", "c"},
+        {.working_dir = bundle_->dir() / "bundle"});
+    return result.out.substr(0, result.out.find('\n'));
+  };
+  for (const Case& each : cases) EXPECT_EQ(seen(each, ""), each.seen) << each.source;
+  leave_out_the_terminals_group();
+  const std::string inside = "unshare --user --map-root-user --mount";
+  for (const Case& each : cases)
+    EXPECT_EQ(seen(each, inside), each.seen_from_inside) << each.source;
+  map_ids(0, 65536);
+  for (const Case& each : cases) EXPECT_EQ(seen(each, ""), each.seen_by_users) << each.source;
+  for (const char* key : {"uidMappings", "gidMappings"})
+    bundle_->config["linux"][key][0]["hostID"] = 0;
+  for (const Case& each : cases) EXPECT_EQ(seen(each, ""), each.seen_by_users) << each.source;
+}
+
+// As below podman for an ordinary user without subordinate ids.
+TEST_F(OciConformance, GroupsStayWhereTheyCannotBeSet) {
+  leave_out_the_terminals_group();
+  bundle_->config["process"]["user"]["additionalGids"] = {0};
+  bundle_->set_command({"true"});
+  bundle_->save();
+  const auto result =
+      run_command({"unshare", "--user", "--map-root-user", "--mount", Bundle::runtime(), "--root",
+                   bundle_->dir() / "state", "run", "c"},
+                  {.working_dir = bundle_->dir() / "bundle"});
+  EXPECT_TRUE(result.ok()) << result;
+  EXPECT_NE(result.err.find("setgroups says deny"), std::string::npos) << result;
 }
 
 TEST_F(OciConformance, TerminalIsItsUsers) {
