@@ -201,6 +201,19 @@ void Compiler::open_cgroup(const std::string& directory, Origin from) {
           {text(directory),
            sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
            cgroup_});
+  if (!joins_pid()) return;
+  // Who is born there has it, and may be looked at by those in that pid namespace: so it is a mount by
+  // itself, from which no ".." leads on, and which nothing is written to.
+  constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
+  Step& alone =
+      runtime(Op::open_tree, from,
+              {cgroup_, 0,
+               sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec | sys::OpenTree::empty_path),
+               cgroup_});
+  alone.pass_over = EPERM;
+  alone.skip = 1;
+  runtime(Op::mount_setattr, from,
+          {cgroup_, 0, kEmptyPath, sys::bits(sys::MountAttr::rdonly), 0, 0, kNone});
 }
 
 /// v1 has a file "tasks" in each of its directories, v2 in none.

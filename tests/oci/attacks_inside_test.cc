@@ -72,13 +72,14 @@ TEST_F(OciAttackInside, OverwritesTheInstalledHelper) {
 
 // CVE-2016-9962: what is on its way into the container by its descriptors, root and memory.
 TEST_F(OciAttackInside, LooksAtWhoEnters) {
-  bundle_->set_command({"sh", "-c",
-                        "while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; "
-                        "case $(readlink $p/exe 2>/dev/null) in /bin/busybox) ;; *) "
-                        "ls -l $p/fd/ 2>/dev/null | grep -v -e 'pipe:' -e total; "
-                        "for f in $p/root $p/cwd $p/fd/*; do [ -e $f/../usr/bin/env ] && "
-                        "echo host root by $f; done; "
-                        "head -c1 $p/mem 2>/dev/null;; esac; done; done"});
+  bundle_->set_command(
+      {"sh", "-c",
+       "while :; do for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; "
+       "case $(readlink $p/exe 2>/dev/null) in /bin/busybox) ;; *) "
+       "ls -l $p/fd/ 2>/dev/null | grep -v -e 'pipe:' -e total; "
+       "for f in $p/root $p/cwd $p/fd/*; do [ -e $f/../../../../../../usr/bin/env ] && "
+       "echo host root by $f; done; "
+       "head -c1 $p/mem 2>/dev/null;; esac; done; done"});
   bundle_->config["process"]["capabilities"]["bounding"].push_back("CAP_SYS_PTRACE");
   bundle_->config["process"]["capabilities"]["effective"].push_back("CAP_SYS_PTRACE");
   bundle_->config["process"]["capabilities"]["permitted"].push_back("CAP_SYS_PTRACE");
