@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <csignal>
 #include <ctime>
 
@@ -79,15 +80,30 @@ std::vector<pid_t> processes_in(const std::string& cgroup) {
   return pids;
 }
 
+/// A directory by a name that one below it can be named from: a container that divides its cgroup may do so deeper
+/// than any path is long.
+struct Way {
+  explicit Way(const std::string& directory) : path(directory) {
+    constexpr size_t kLong = PATH_MAX / 2;
+    if (directory.size() < kLong) return;
+    held = Fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    path = fmt::format("/proc/self/fd/{}", held.get());
+  }
+  Fd held;
+  std::string path;
+};
+
 void add_processes_below(const std::string& cgroup, std::vector<pid_t>& pids) {
-  const auto here = processes_in(cgroup);
+  const Way way(cgroup);
+  const auto here = processes_in(way.path);
   pids.insert(pids.end(), here.begin(), here.end());
-  for (const std::string& child : children_of(cgroup)) add_processes_below(child, pids);
+  for (const std::string& child : children_of(way.path)) add_processes_below(child, pids);
 }
 
 /// Those that nobody is in, the innermost first.
 void remove_below(const std::string& cgroup) {
-  for (const std::string& child : children_of(cgroup)) {
+  const Way way(cgroup);
+  for (const std::string& child : children_of(way.path)) {
     remove_below(child);
     ::rmdir(child.c_str());
   }

@@ -2,9 +2,11 @@
 // runtime. (Images that mean harm: attacks_test.cc.)
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
 #include <filesystem>
 #include <thread>
 
@@ -242,19 +244,26 @@ TEST_F(OciAttackInside, PidFileIsALink) {
   EXPECT_FALSE(fs::is_symlink(pid_file));
 }
 
-// Who may divide its cgroup calls the parts what it likes: what is in them ends, and they go.
+// Who may divide its cgroup calls the parts what it likes, and goes deeper than a path is long: what is in them
+// ends, and they go.
 TEST_F(OciAttackInside, CgroupsThatAreHidden) {
   std::erase_if(bundle_->config["linux"]["namespaces"].get_ref<Json::array_t&>(),
                 [](const Json& entry) { return entry["type"] == "pid"; });
   run_idle();
   const Json state = Json::parse(read_file(bundle_->container_dir("c") + "/state.json"));
   const std::string top = state["cgroups"].front();
-  const std::string hidden = top + "/.hidden/..and/deep";
+  const std::string hidden = top + "/.hidden/..and";
   fs::create_directories(hidden);
+  Fd deep(::open(hidden.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string name(200, 'x');
+  for (size_t size = 0; size < 2 * PATH_MAX; size += name.size()) {
+    ASSERT_EQ(::mkdirat(deep.get(), name.c_str(), 0755), 0);
+    deep = Fd(::openat(deep.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
   const std::string pid_file = bundle_->dir() / "pid";
   ASSERT_TRUE(bundle_->oci({"exec", "-d", "--pid-file", pid_file, "c", "sleep", "1000"}).ok());
   const std::string pid = read_file(pid_file);
-  write_file(hidden + "/cgroup.procs", pid);
+  write_file("/proc/self/fd/" + std::to_string(deep.get()) + "/cgroup.procs", pid);
   const auto all = Json::parse(bundle_->oci({"ps", "-f", "json", "c"}).out);
   EXPECT_EQ(all.size(), 2U) << all;
   const auto deleted = bundle_->oci({"delete", "--force", "c"});
