@@ -32,26 +32,21 @@ constexpr std::size_t kPathBytes = 4096;
 
 /// What is to be closed at once goes but for what we need ourselves until the execve.
 long close_range(const Context& c, const Step& s) noexcept {
-  auto first = static_cast<std::uint32_t>(s.arg[0]);
-  const auto last = static_cast<std::uint32_t>(s.arg[1]);
+  const auto last = static_cast<std::int64_t>(s.arg[1]);
   const auto flags = static_cast<sys::CloseRange>(s.arg[2]);
-  if (flags != sys::CloseRange::none) return sys::close_range(first, last, flags);
-  for (;;) {
-    std::uint64_t own = std::uint64_t{last} + 1;
-    const auto look_at = [&](int fd) {
-      if (fd >= 0 && static_cast<std::uint32_t>(fd) >= first &&
-          static_cast<std::uint32_t>(fd) < own)
-        own = static_cast<std::uint32_t>(fd);
-    };
-    look_at(c.channel);
-    for (const int fd : c.registers) look_at(fd);
+  const bool spares = flags == sys::CloseRange::none;
+  long result = 0;
+  for (auto first = static_cast<std::int64_t>(s.arg[0]), own = first; first <= last && result == 0;
+       first = own + 1) {
+    own = last + 1;
+    for (const int fd : c.registers)
+      if (spares && fd >= first && fd < own) own = fd;
+    if (spares && c.channel >= first && c.channel < own) own = c.channel;
     if (own > first)
-      if (const int closed = sys::close_range(first, static_cast<std::uint32_t>(own - 1), flags);
-          closed < 0)
-        return closed;
-    if (own > last) return 0;
-    first = static_cast<std::uint32_t>(own + 1);
+      result = sys::close_range(static_cast<std::uint32_t>(first),
+                                static_cast<std::uint32_t>(own - 1), flags);
   }
+  return result;
 }
 
 long do_path(Context& c, const Step& s) noexcept {
