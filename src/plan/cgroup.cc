@@ -9,7 +9,6 @@ namespace isle::plan {
 namespace {
 
 constexpr uint64_t kMode = 0755;
-constexpr uint64_t kCapSysPtraceBit = uint64_t{1} << 19;
 constexpr int64_t kDefaultPeriod = 100'000;  // us, the kernel's own
 
 std::string or_max(int64_t value) { return value < 0 ? "max" : std::to_string(value); }
@@ -196,20 +195,8 @@ Status Compiler::cgroup_v2(const Resources& wish) {
   return {};
 }
 
-/// Who is cloned has it open, too: where that one is born among processes that may trace it, as a mount of its own,
-/// which no ".." leads out of. Elsewhere that mount's end, a grace period, is not worth it.
 void Compiler::open_cgroup(const std::string& directory, Origin from) {
   if (cgroup_ == kNone) cgroup_ = b_.take();
-  const auto& capabilities = spec_.process.capabilities;
-  if (joins_pid() && (!capabilities || (capabilities->value.bounding & kCapSysPtraceBit) != 0)) {
-    runtime(Op::open_tree, from,
-            {kNone, text(directory), sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec),
-             cgroup_});
-    runtime(Op::mount_setattr, from,
-            {cgroup_, 0, sys::bits(sys::AtFlags::empty_path), sys::bits(sys::MountAttr::rdonly), 0,
-             0, kNone});
-    return;
-  }
   runtime(Op::open, from,
           {text(directory),
            sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),

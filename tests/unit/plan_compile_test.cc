@@ -541,17 +541,10 @@ TEST(CompileCgroup, ToJoinOneOfV2IsToCloneIntoIt) {
   Host host = root();
   host.files["/one/c/tasks"] = {.kind = FileKind::file};
   host.files["/two/c/tasks"] = {.kind = FileKind::missing, .error = ENOENT};
-  spec.process.capabilities = {.value = {}};
   const std::string text = steps(spec, host);
   EXPECT_TRUE(in_order(text, {"open \"/two/c\"", "runtime write_file \"/one/c/tasks\" \"0\"",
                               "NEWPID", "clone3", "NEWCGROUP"}));
   EXPECT_FALSE(has(text, "cgroup.procs"));
-  // Where others may look at what is cloned, by a mount that leads nowhere.
-  constexpr uint64_t kSysPtrace = uint64_t{1} << 19;
-  spec.process.capabilities->value.bounding = kSysPtrace;
-  EXPECT_TRUE(has(steps(spec, host), "open_tree - \"/two/c\""));
-  spec.process.capabilities.reset();
-  EXPECT_TRUE(has(steps(spec, host), "open_tree - \"/two/c\""));
 }
 
 // ---- the process ---------------------------------------------------------------------------------
