@@ -120,17 +120,18 @@ int child_main(void* argument) {
 }
 
 Result<pid_t> vfork_helper(Start& start) {
-  alignas(16) std::array<char, size_t{16} * 1024> stack;  // we wait, so it may lie in ours
+  constexpr size_t kStackBytes = size_t{16} * 1024;
+  const auto stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
   // No handler of this program may run in the child, which shares its memory.
   constexpr uint64_t kAll = ~uint64_t{0};
   uint64_t before = 0;
   sys::rt_sigprocmask(sys::SigMask::setmask, &kAll, &before);
   const pid_t pid =
-      ::clone(child_main, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+      ::clone(child_main, stack.get() + kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
   const int error = errno;
   sys::rt_sigprocmask(sys::SigMask::setmask, &before, nullptr);
   // The child left its frames by execve, and with them the sanitizer's marks of them.
-  ASAN_UNPOISON_MEMORY_REGION(stack.data(), stack.size());
+  ASAN_UNPOISON_MEMORY_REGION(stack.get(), kStackBytes);
   if (pid < 0) return fail(error, "start isle-exec");
   return pid;
 }
