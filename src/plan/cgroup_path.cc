@@ -135,13 +135,12 @@ void Compiler::give_cgroup(const std::string& directory, Origin from) {
   const uint32_t inside = user.uid ? user.uid->value : 0;
   const auto owner = new_user() ? to_host(ids_.uid_map, inside) : inside;
   if (!owner || *owner == host_.uid) return;
-  runtime(Op::chown, from, {cgroup_, *owner, kSameOwner}).pass_over = EPERM;
-  for (const char* name : {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control",
-                           "memory.oom.group", "memory.reclaim"}) {
+  for (const char* name : {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control",
+                           "/memory.oom.group", "/memory.reclaim"}) {
     const Register file = b_.take();
-    Step& opened = runtime(Op::open, from,
-                           {text(directory + "/" + name),
-                            sys::bits(sys::OpenFlags::path | sys::OpenFlags::cloexec), file});
+    Step& opened = runtime(
+        Op::open, from,
+        {text(directory + name), sys::bits(sys::OpenFlags::path | sys::OpenFlags::cloexec), file});
     opened.pass_over = ENOENT;  // no such controller there, or a kernel before it
     opened.skip = 1;
     runtime(Op::chown, from, {file, *owner, kSameOwner}).pass_over = EPERM;

@@ -533,6 +533,20 @@ TEST(CompileCgroup, WhoRemovesItTakesThePlaceOfTheGuard) {
   EXPECT_FALSE(has(kept, "guard"));
 }
 
+// The one to be born into is read-only where others could look at who is.
+TEST(CompileCgroup, IsGivenByAWayThatIsNotReadOnly) {
+  Spec spec = spec_with({NamespaceType::mount, NamespaceType::cgroup});
+  spec.namespaces.push_back({.type = NamespaceType::pid, .fd = 9});
+  spec.root = Root{};
+  spec.mounts.push_back(operation(FileSystem{.type = "cgroup"}));
+  spec.resources.path = Asked<std::string>{"/a"};
+  spec.process.user.uid = Asked<uint32_t>{7};
+  Host host = root();
+  host.cgroup = {.layout = CgroupLayout::v2, .v2_mount = "/c"};
+  EXPECT_TRUE(in_order(steps(spec, host), {"open_tree", "MOUNT_ATTR_RDONLY", "open \"/c/a\"",
+                                           "chown", "open \"/c/a/cgroup.procs\"", "chown"}));
+}
+
 TEST(CompileCgroup, ToJoinOneOfV2IsToCloneIntoIt) {
   Spec spec = sandbox();
   spec.resources.join = {{"/one/c", 0}, {"/two/c", 0}};
