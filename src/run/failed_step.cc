@@ -243,23 +243,24 @@ bool FailedStep::is_mount_point(const std::string& inside) const {
          }) != nullptr;
 }
 
-// In the root that was handed in, or the mount namespace that was joined, where one was.
+// In the mount namespace that was joined, or the root that was handed in, where there was one: the root
+// of the process that was joined, where it is known.
 std::optional<HostPath> FailedStep::joined_root(const std::string& path) const {
+  const Step* joined = earlier(
+      [](const Step& step) { return step.op == Op::setns && (step.arg[1] & CLONE_NEWNS) != 0; });
   const Step* entered = earlier([](const Step& step) { return step.op == Op::chroot; });
-  const Step* before = entered == nullptr || index_of(entered) == 0 ? nullptr : entered - 1;
-  if (before != nullptr && before->op == Op::fchdir) {
-    const Step* root = writer(before->arg[0], index_of(before));
-    if (root != nullptr && root->op == Op::use_fd)
-      return HostPath{.root = fmt::format("/proc/self/fd/{}", root->arg[0]), .path = path};
-  }
-  const auto joins = [](const Step& step) {
-    return step.op == Op::setns && (step.arg[1] & CLONE_NEWNS) != 0;
-  };
-  const Step* joined = earlier(joins);
-  if (joined == nullptr) return HostPath{.path = path};
-  const pid_t pid = joined_process(*joined);
-  if (pid <= 0) return std::nullopt;
-  return HostPath{.root = fmt::format("/proc/{}/root", pid), .path = path};
+  if (joined == nullptr && entered == nullptr) return HostPath{.path = path};
+  const Step* of_process = earlier(
+      [this](const Step& step) { return step.op == Op::setns && joined_process(step) > 0; });
+  if (of_process != nullptr)
+    return HostPath{.root = fmt::format("/proc/{}/root", joined_process(*of_process)),
+                    .path = path};
+  if (joined != nullptr || index_of(entered) == 0) return std::nullopt;
+  const Step* directory = entered - 1;
+  const Step* root =
+      directory->op == Op::fchdir ? writer(directory->arg[0], index_of(directory)) : nullptr;
+  if (root == nullptr || root->op != Op::use_fd) return std::nullopt;
+  return HostPath{.root = fmt::format("/proc/self/fd/{}", root->arg[0]), .path = path};
 }
 
 std::optional<HostPath> FailedStep::on_host(const std::string& inside) const {
