@@ -36,15 +36,15 @@ long close_range(const Context& c, const Step& s) noexcept {
   const auto flags = static_cast<sys::CloseRange>(s.arg[2]);
   const bool spares = flags == sys::CloseRange::none;
   long result = 0;
-  for (auto first = static_cast<std::int64_t>(s.arg[0]), own = first; first <= last && result == 0;
-       first = own + 1) {
-    own = last + 1;
+  for (auto first = static_cast<std::int64_t>(s.arg[0]); first <= last && result == 0;) {
+    std::int64_t own = last + 1;
     for (const int fd : c.registers)
       if (spares && fd >= first && fd < own) own = fd;
     if (spares && c.channel >= first && c.channel < own) own = c.channel;
     if (own > first)
       result = sys::close_range(static_cast<std::uint32_t>(first),
                                 static_cast<std::uint32_t>(own - 1), flags);
+    first = own + 1;
   }
   return result;
 }
