@@ -215,14 +215,19 @@ Result<exec::Outcome> run_by_helper(BorrowedFd arena, BorrowedFd guard_read,
   const Result<pid_t> pid = vfork_helper(start);
   if (!pid) return std::unexpected(pid.error());
   theirs.reset();
+  int status = 0;
+  pid_t waited = 0;
+  const auto wait = [&] {
+    do waited = ::waitpid(*pid, &status, 0);
+    while (waited < 0 && errno == EINTR);
+  };
+  // Where there is nothing to do or to answer meanwhile its end is all to wait for: one sleep, not two.
+  if (!meanwhile && !on_call) wait();
   exec::Outcome outcome;
   pollfd ready{ours.get(), POLLIN, 0};
   while (start.error == 0 && meanwhile && ::poll(&ready, 1, 1) == 0) meanwhile();
   const bool answered = start.error == 0 && receive_outcome(ours.get(), outcome, on_call);
-  int status = 0;
-  pid_t waited = -1;
-  do waited = ::waitpid(*pid, &status, 0);
-  while (waited < 0 && errno == EINTR);
+  if (waited == 0) wait();
   if (start.error != 0) return fail(start.error, "start isle-exec");
   if (!answered)
     return fail(0, waited > 0 && WIFSIGNALED(status)

@@ -151,13 +151,16 @@ Result<exec::Outcome> carry_out(const Plan& plan, const LaunchOptions& options,
   if (options.carrier == LaunchOptions::Carrier::helper) {
     std::function<void()> meanwhile;
     if (options.on_progress) meanwhile = [&] { options.on_progress(state.arena.times()); };
+    OnCall on_call;
+    if (plan_has(plan, plan::Op::call, plan::Actor::runtime))
+      on_call = [&](CallPoint point, pid_t host_pid, BorrowedFd listener) {
+        if (!options.on_call) return 0;
+        Status status = options.on_call(point, host_pid, listener);
+        if (!status) refused = std::move(status.error());
+        return refused ? ECANCELED : 0;
+      };
     return run_by_helper(state.arena.fd(), guard_read, named_descriptors(plan), options.stdio, mask,
-                         meanwhile, [&](CallPoint point, pid_t host_pid, BorrowedFd listener) {
-                           if (!options.on_call) return 0;
-                           Status status = options.on_call(point, host_pid, listener);
-                           if (!status) refused = std::move(status.error());
-                           return refused ? ECANCELED : 0;
-                         });
+                         meanwhile, on_call);
   }
   exec::Launch launch;
   launch.plan = state.arena.header();
