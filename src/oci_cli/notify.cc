@@ -40,6 +40,18 @@ std::string handed_on(std::string_view message) {
   return text;
 }
 
+/// Where on the host the container will find `path`; "" for a file system that is new.
+std::string source_of(const std::string& path, const Spec& spec) {
+  std::string source = (spec.root ? spec.root->path : "") + path;
+  for (const FsOperation& op : spec.mounts) {
+    const size_t size = op.destination.size();
+    if (!path.starts_with(op.destination) || (path.size() > size && path[size] != '/')) continue;
+    const auto* bind = std::get_if<Bind>(&op.what);
+    source = bind != nullptr ? bind->source + path.substr(size) : "";
+  }
+  return source;
+}
+
 bool says_ready(std::string_view text) {
   const auto lines = split(text, "\n");
   return std::ranges::find(lines, "READY=1") != lines.end();
@@ -50,9 +62,8 @@ bool says_ready(std::string_view text) {
 Status offer_notify_socket(const oci::Directory& directory, Spec& spec) {
   std::string path = manager_socket();
   if (path.empty() || has_variable(spec, kVariable)) return {};
-  struct stat there{};  // in a root that is the host's: the manager's own
-  if (::lstat(((spec.root ? spec.root->path : "") + path).c_str(), &there) == 0 &&
-      !S_ISDIR(there.st_mode))
+  struct stat there{};  // in a root that is the host's, or has a part of it: the manager's own
+  if (::lstat(source_of(path, spec).c_str(), &there) == 0 && !S_ISDIR(there.st_mode))
     path = "/run/notify";
   const std::string own = directory.path(oci::kNotifyDirectory);
   constexpr mode_t kSearched = 0755;  // by whoever is in the container

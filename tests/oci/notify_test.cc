@@ -118,6 +118,17 @@ TEST_F(OciNotify, ARootThatHasTheManagersSocket) {
   EXPECT_EQ(result.out, "/run/notify/notify\nsocket\n") << result;
 }
 
+TEST_F(OciNotify, AVolumeThatHasTheManagersSocket) {
+  const std::string directory = bundle_->dir().path();
+  bundle_->config["mounts"].push_back({{"destination", directory},
+                                       {"type", "bind"},
+                                       {"source", directory},
+                                       {"options", {"rbind"}}});
+  shell("echo $NOTIFY_SOCKET; stat -c %F $NOTIFY_SOCKET");
+  const auto result = bundle_->oci({"run", "c"});
+  EXPECT_EQ(result.out, "/run/notify/notify\nsocket\n") << result;
+}
+
 TEST_F(OciNotify, OneThatItsConfigNamesIsItsOwnAffair) {
   bundle_->config["process"]["env"].push_back("NOTIFY_SOCKET=/other");
   shell("echo $NOTIFY_SOCKET; grep -c manager /proc/self/mountinfo");
