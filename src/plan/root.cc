@@ -60,6 +60,7 @@ uint64_t propagation_bits(Propagation propagation) {
 /// kernel makes none for a chrooted process (kernel: create_user_ns()). What is mounted over "/"
 /// itself is reached by a pivot only, and sources on the host must not be covered meanwhile.
 bool Compiler::in_place() const {
+  if (!spec_.root) return false;
   const Root& root = *spec_.root;
   return root.path == "/" && !root.overlay && !root.read_only && new_user() &&
          creates(NamespaceType::mount) &&
