@@ -129,6 +129,19 @@ class Inside:
         return [[self.argv(name, program, verb, bundle, container) for verb in verbs]
                 for name, program in self.runtimes.items()]
 
+    def throughput(self, many, rounds):
+        """By turns, since the kernel still takes apart what the one left when it is the next one's turn."""
+        told = [{"wall_ns": [], "failed": 0} for _ in self.runtimes]
+        for _ in range(rounds):
+            for name, row, mine in zip(self.runtimes, self.rows("run"), told):
+                if name == "runc":  # has no limit here, and most to leave
+                    continue
+                time.sleep(0.5)
+                done = self.lap([row], "-n", str(many), "-j", "8", "-w", "16")[0]
+                mine["wall_ns"] += done["wall_ns"]
+                mine["failed"] += done["failed"]
+        return told
+
     def resident_kb(self, name, program):
         container = f"resident-{name}"
         subprocess.run(self.argv(name, program, "create", "sleep", container), stdin=subprocess.DEVNULL,
@@ -157,7 +170,7 @@ class Inside:
             subprocess.run(self.argv(name, program, "delete", "sleep", f"s-{name}"), check=True)
         many = 100 if quick else 500
         told["many"] = many
-        told["throughput"] = self.lap(self.rows("run"), "-n", str(many), "-j", "8", "-w", "16")
+        told["throughput"] = self.throughput(many, 1 if quick else 3)
         told["resident_kb"] = {name: self.resident_kb(name, program) for name, program in self.runtimes.items()}
         return told
 
@@ -194,7 +207,7 @@ def measure(bench, quick):
     if "crun" not in samples:
         return
     ours, theirs = samples["isle-oci"], samples["crun"]
-    rates = [told["many"] / (s["throughput"]["wall_ns"][0] / 1e9) for s in (ours, theirs)]
+    rates = [told["many"] / (statistics.median(s["throughput"]["wall_ns"]) / 1e9) for s in (ours, theirs)]
     bench.add("oci_throughput", f"{told['many']} containers, 8 at a time / crun", *rates, "/s", 2.0, better="higher")
     peaks = [statistics.median(s["run"]["maxrss_kb"]) for s in (ours, theirs)]
     bench.add("oci_memory", "peak memory of run / crun", *peaks, "kB", 1.0)
