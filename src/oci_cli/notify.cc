@@ -44,10 +44,11 @@ std::string handed_on(std::string_view message) {
 std::string source_of(const std::string& path, const Spec& spec) {
   std::string source = (spec.root ? spec.root->path : "") + path;
   for (const FsOperation& op : spec.mounts) {
-    const size_t size = op.destination.size();
-    if (!path.starts_with(op.destination) || (path.size() > size && path[size] != '/')) continue;
+    std::string_view top = op.destination;
+    while (top.ends_with('/')) top.remove_suffix(1);
+    if (!path.starts_with(top) || (path.size() > top.size() && path[top.size()] != '/')) continue;
     const auto* bind = std::get_if<Bind>(&op.what);
-    source = bind != nullptr ? bind->source + path.substr(size) : "";
+    source = bind != nullptr ? bind->source + path.substr(top.size()) : "";
   }
   return source;
 }

@@ -146,11 +146,11 @@ Host probe_host(const Spec& spec) {
     for (const std::string& point : host.mount_points)
       host.files.try_emplace(point, probe::look_at(point));
   }
-  const std::vector<std::string> controllers = controllers_for(spec.resources);
   if (spec.resources.path) {
     host.cgroup = cgroup::look_at_layout();
     probe::look_up_cgroup(spec.resources.path->value, host);
-  } else if (!controllers.empty() || !spec.resources.cgroup_name.empty()) {
+  } else if (const auto controllers = controllers_for(spec.resources);
+             !controllers.empty() || !spec.resources.cgroup_name.empty()) {
     host.cgroup = cgroup::look_up(controllers, getpid());
   } else if (probe::mounts_cgroups(spec)) {
     host.cgroup = cgroup::look_at_layout();

@@ -1,5 +1,6 @@
 #include "oci/bundle.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -94,6 +95,25 @@ std::string Bundle::status(const std::string& id) const {
   const CommandResult result = oci({"state", id});
   if (!result.ok()) return {};
   return oci::Json::parse(result.out).value("status", "");
+}
+
+void Bundle::map_ids(uint32_t inside, uint32_t size) {
+  constexpr uint32_t kOutside = 100000;
+  config["linux"]["namespaces"].push_back({{"type", "user"}});
+  for (const char* key : {"uidMappings", "gidMappings"})
+    config["linux"][key] = {{{"containerID", inside}, {"hostID", kOutside}, {"size", size}}};
+  leave_out_the_terminals_group();
+  ASSERT_EQ(::chown(rootfs("").c_str(), kOutside, kOutside), 0);
+  for (const auto& entry : fs::directory_iterator(rootfs("")))
+    ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
+  for (const std::string& path : {dir_.path(), dir_ / "bundle"})
+    ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+}
+
+void Bundle::leave_out_the_terminals_group() {
+  for (oci::Json& mount : config["mounts"])
+    if (mount["type"] == "devpts")
+      std::erase(mount["options"].get_ref<oci::Json::array_t&>(), oci::Json("gid=5"));
 }
 
 }  // namespace isle::test

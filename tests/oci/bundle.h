@@ -30,6 +30,10 @@ class Bundle {
   [[nodiscard]] std::string rootfs(std::string_view path) const {
     return dir_ / "bundle/rootfs" + std::string(path);
   }
+  /// A user namespace with `size` ids from `inside` on, and a root that belongs to the first of them.
+  void map_ids(uint32_t inside, uint32_t size);
+  /// It may have no id in a user namespace.
+  void leave_out_the_terminals_group();
   /// A file of the container's cgroup, as it sees it: on v1 in the directory of its controller.
   [[nodiscard]] static std::string cgroup_file(const std::string& v1, const std::string& v2);
   [[nodiscard]] const TempDir& dir() const { return dir_; }

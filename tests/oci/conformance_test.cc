@@ -35,26 +35,6 @@ class OciConformance : public testing::Test {
     ASSERT_TRUE(bundle_->create("c").ok()) << bundle_->output();
     ASSERT_TRUE(bundle_->oci({"start", "c"}).ok());
   }
-  /// It may have no id there.
-  void leave_out_the_terminals_group() {
-    for (Json& mount : bundle_->config["mounts"])
-      if (mount["type"] == "devpts")
-        std::erase(mount["options"].get_ref<Json::array_t&>(), Json("gid=5"));
-  }
-  /// A user namespace with `size` ids from `inside` on, and a root that belongs to the first of them.
-  void map_ids(uint32_t inside, uint32_t size) {
-    constexpr uint32_t kOutside = 100000;
-    bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
-    for (const char* key : {"uidMappings", "gidMappings"})
-      bundle_->config["linux"][key] = {
-          {{"containerID", inside}, {"hostID", kOutside}, {"size", size}}};
-    leave_out_the_terminals_group();
-    ASSERT_EQ(::chown(bundle_->rootfs("").c_str(), kOutside, kOutside), 0);
-    for (const auto& entry : std::filesystem::directory_iterator(bundle_->rootfs("")))
-      ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
-    for (const std::string& path : {std::string(bundle_->dir().path()), bundle_->dir() / "bundle"})
-      ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-  }
   std::optional<Bundle> bundle_;
 };
 
@@ -318,7 +298,7 @@ TEST_F(OciConformance, WordsForWhatIsRefused) {
 // The host has no such node to bind, or one that the container's root may not open.
 TEST_F(OciConformance, UserNamespaceHasTheDevicesThatAreListed) {
   ISLE_REQUIRE("kernel:6.15");
-  map_ids(0, 1000);
+  bundle_->map_ids(0, 1000);
   bundle_->config["linux"]["devices"] = {
       {{"path", "/dev/own"},
        {"type", "c"},
@@ -341,7 +321,7 @@ TEST_F(OciConformance, UserNamespaceHasTheDevicesThatAreListed) {
 
 TEST_F(OciConformance, IdmapOfWhatIsNotThereYetIsRefusedInAUserNamespace) {
   ISLE_REQUIRE("idmap");
-  map_ids(0, 1000);
+  bundle_->map_ids(0, 1000);
   bundle_->config["mounts"].push_back({{"destination", "/two"},
                                        {"type", "bind"},
                                        {"source", bundle_->rootfs("/one/below")},
@@ -352,14 +332,14 @@ TEST_F(OciConformance, IdmapOfWhatIsNotThereYetIsRefusedInAUserNamespace) {
 }
 
 TEST_F(OciConformance, UserNamespaceWithoutARoot) {
-  map_ids(1000, 1);
+  bundle_->map_ids(1000, 1);
   bundle_->config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
   keep_running();
   EXPECT_EQ(bundle_->oci({"exec", "c", "id"}).out, "uid=1000 gid=1000\n");
 }
 
 TEST_F(OciConformance, NamespacesOfAnotherContainer) {
-  map_ids(0, 100);
+  bundle_->map_ids(0, 100);
   bundle_->config["linux"]["namespaces"].push_back({{"type", "time"}});
   bundle_->config["linux"]["timeOffsets"] = {{"monotonic", {{"secs", 7881}, {"nanosecs", 27}}}};
   keep_running();
@@ -382,7 +362,7 @@ TEST_F(OciConformance, NamespacesOfAnotherContainer) {
 }
 
 TEST_F(OciConformance, BindOfWhatOnlyTheHostsRootMayReach) {
-  map_ids(0, 65536);
+  bundle_->map_ids(0, 65536);
   std::filesystem::create_directories(bundle_->dir() / "closed/in");
   write_file(bundle_->dir() / "closed/in/file", "reached\n");
   ASSERT_EQ(::chmod((bundle_->dir() / "closed").c_str(), 0700), 0);
@@ -435,11 +415,11 @@ TEST_F(OciConformance, FlagsOfABindAreThoseOfItsOptions) {
     return result.out.substr(0, result.out.find('\n'));
   };
   for (const Case& each : cases) EXPECT_EQ(seen(each, ""), each.seen) << each.source;
-  leave_out_the_terminals_group();
+  bundle_->leave_out_the_terminals_group();
   const std::string inside = "unshare --user --map-root-user --mount";
   for (const Case& each : cases)
     EXPECT_EQ(seen(each, inside), each.seen_from_inside) << each.source;
-  map_ids(0, 65536);
+  bundle_->map_ids(0, 65536);
   for (const Case& each : cases) EXPECT_EQ(seen(each, ""), each.seen_by_users) << each.source;
   for (const char* key : {"uidMappings", "gidMappings"})
     bundle_->config["linux"][key][0]["hostID"] = 0;
@@ -448,7 +428,7 @@ TEST_F(OciConformance, FlagsOfABindAreThoseOfItsOptions) {
 
 // As below podman for an ordinary user without subordinate ids.
 TEST_F(OciConformance, GroupsStayWhereTheyCannotBeSet) {
-  leave_out_the_terminals_group();
+  bundle_->leave_out_the_terminals_group();
   bundle_->config["process"]["user"]["additionalGids"] = {0};
   bundle_->set_command({"true"});
   bundle_->save();

@@ -74,25 +74,13 @@ class OciNotify : public testing::Test {
                           "say() { logger \"$(printf \"x\\n$1\")\"; }; " +
                               script});
   }
-  /// Processes of other ids than who makes the container.
-  void map_ids() {
-    constexpr uint32_t kOutside = 100000;
-    bundle_->config["linux"]["namespaces"].push_back({{"type", "user"}});
-    for (const char* key : {"uidMappings", "gidMappings"})
-      bundle_->config["linux"][key] = {{{"containerID", 0}, {"hostID", kOutside}, {"size", 1000}}};
-    ASSERT_EQ(::chown(bundle_->rootfs("").c_str(), kOutside, kOutside), 0);
-    for (const auto& entry : std::filesystem::directory_iterator(bundle_->rootfs("")))
-      ASSERT_EQ(::chown(entry.path().c_str(), kOutside, kOutside), 0);
-    for (const std::string& path : {std::string(bundle_->dir().path()), bundle_->dir() / "bundle"})
-      ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-  }
   std::optional<Bundle> bundle_;
   std::string path_;
   std::optional<Manager> manager_;
 };
 
 TEST_F(OciNotify, RunHandsOnWhatAServiceSaysOfItself) {
-  map_ids();
+  bundle_->map_ids(0, 1000);  // processes of other ids than who makes the container
   shell(R"(say 'MAINPID=1\nREADY=1\nSTATUS=up\rMAINPID=1'; say 'FDSTORE=1'; say 'STOPPING=1')");
   const auto result = bundle_->oci({"run", "c"});
   ASSERT_TRUE(result.ok()) << result;
@@ -120,7 +108,7 @@ TEST_F(OciNotify, ARootThatHasTheManagersSocket) {
 
 TEST_F(OciNotify, AVolumeThatHasTheManagersSocket) {
   const std::string directory = bundle_->dir().path();
-  bundle_->config["mounts"].push_back({{"destination", directory},
+  bundle_->config["mounts"].push_back({{"destination", directory + "/"},
                                        {"type", "bind"},
                                        {"source", directory},
                                        {"options", {"rbind"}}});
