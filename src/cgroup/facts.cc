@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "cgroup/paths.h"
 #include "sys/file_calls.h"
 
 namespace isle::cgroup {
@@ -20,8 +21,6 @@ bool contains(const std::vector<std::string>& list, std::string_view item) {
 bool may(Access mode, const std::string& path) {
   return sys::faccessat2(sys::kAtFdcwd, path.c_str(), mode, AtFlags::eaccess) == 0;
 }
-
-bool exists(const std::string& path) { return may(Access::f_ok, path); }
 
 // Where `path` of /proc/PID/cgroup is below a mount of that hierarchy whose root is `root`. Both
 // are relative to the cgroup namespace; a path that begins with "/.." lies outside of it.
@@ -149,10 +148,19 @@ CgroupFacts look_at_layout(const std::string& prefix) {
     facts.error = mounts ? cgroups.error() : mounts.error();
     return facts;
   }
+  std::vector<Hierarchy> mounted =
+      hierarchies(sys::parse_mountinfo(*mounts), sys::parse_cgroup(*cgroups));
+  std::vector<std::string> points;
+  for (const Hierarchy& hierarchy : mounted) points.push_back(prefix + hierarchy.mount);
+  const Paths paths(common_directory(points));
+  const auto is_reached = [&](const std::string& path) {
+    const auto [directory, rest] = paths.find(path);
+    return sys::faccessat2(directory, rest, Access::f_ok, AtFlags::eaccess) == 0;
+  };
   bool v1 = false;
-  for (Hierarchy& hierarchy :
-       hierarchies(sys::parse_mountinfo(*mounts), sys::parse_cgroup(*cgroups))) {
-    if (!exists(prefix + hierarchy.mount)) continue;
+  for (size_t i = 0; i < mounted.size(); ++i) {
+    if (!is_reached(points[i])) continue;
+    Hierarchy& hierarchy = mounted[i];
     if (hierarchy.v2) {
       facts.v2_controllers =
           sys::words(sys::read_text(prefix + hierarchy.mount + "/cgroup.controllers").value_or(""));

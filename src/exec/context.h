@@ -26,6 +26,7 @@ struct Context {
   /// What the last write_file step wrote to: the next one's may be the same, as lists of devices
   /// are written a rule at a time, and to open a cgroup's file costs more than to write it.
   const char* written_path = nullptr;
+  int written_below = -1;
   int written = -1;
   int attached = -1;  ///< The mount of which the next move_mount attaches a copy.
   bool failed = false;

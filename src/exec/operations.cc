@@ -308,12 +308,13 @@ bool are_equal(const char* a, const char* b) noexcept {
   return *a == *b;
 }
 
-long write_on(Context& c, const char* path, const char* data) noexcept {
-  if (c.written < 0 || !are_equal(path, c.written_path)) {
+long write_on(Context& c, const char* path, const char* data, int directory) noexcept {
+  if (c.written < 0 || directory != c.written_below || !are_equal(path, c.written_path)) {
     end_writing(c);
-    c.written = sys::openat(sys::kAtFdcwd, path, kOpenToWrite);
+    c.written = sys::openat(directory, path, kOpenToWrite);
     if (c.written < 0) return c.written;
     c.written_path = path;
+    c.written_below = directory;
   }
   return write_whole(c.written, data);
 }
@@ -322,9 +323,9 @@ long do_host_file(Context& c, const Step& s) noexcept {
   const char* path = c.text(s.arg[0]);
   switch (s.op) {
     case Op::mkdir:
-      return sys::mkdirat(sys::kAtFdcwd, path, static_cast<std::uint32_t>(s.arg[1]));
+      return sys::mkdirat(c.in(s.arg[2]), path, static_cast<std::uint32_t>(s.arg[1]));
     case Op::write_file:
-      return write_on(c, path, c.text(s.arg[1]));
+      return write_on(c, path, c.text(s.arg[1]), c.in(s.arg[2]));
     case Op::write_in:
       return write_once(c.in(s.arg[0]), c.text(s.arg[1]), c.text(s.arg[2]), true);
     case Op::create_file: {

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "cgroup/paths.h"
 #include "cli/output.h"
 #include "oci_cli/kernel_text.h"
 
@@ -318,8 +319,10 @@ Status remove_cgroups(const oci::State& state) {
   constexpr const char* kUnseen =
       "it has processes that cannot be seen from this pid namespace; delete the container from the "
       "one it was created in";
+  const cgroup::Paths paths(cgroup::common_directory(state.cgroups));
   for (const std::string& cgroup : state.cgroups) {
-    if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) continue;
+    const auto [directory, rest] = paths.find(cgroup);
+    if (::unlinkat(directory, rest, AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
     if (const auto members = members_of(cgroup); std::ranges::find(members, 0) != members.end())
       return fail(EBUSY, fmt::format("remove cgroup \"{}\"", cgroup), kUnseen);
     int error = EBUSY;

@@ -132,11 +132,11 @@ Status Compiler::cgroup_v1(const Resources& wish) {
     const std::string directory = found->second + "/" + wish.cgroup_name;
     if (!contains(attach_v1_, directory)) {
       need_guard(write.from);
-      runtime(Op::mkdir, write.from, {text(directory), kMode});
+      make_directory(Actor::runtime, write.from, directory, kMode);
       undo(Op::remove_cgroup, write.from, {text(directory)}).flags = undo_flags();
       attach_v1_.push_back(directory);
     }
-    runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
+    write_file(Actor::runtime, write.from, directory + "/" + write.file, write.value);
   }
   return {};
 }
@@ -176,21 +176,19 @@ Status Compiler::cgroup_v2(const Resources& wish) {
       // No internal processes (cgroups(7)): the caller, and isle-exec where that one is its
       // carrier, steps aside into a leaf. Before there is a guard, which would be one more.
       const std::string leaf = facts.v2_parent + "/isle";
-      runtime(Op::mkdir, from, {text(leaf), kMode}).pass_over = EEXIST;
-      runtime(Op::write_file, from, {text(leaf + "/cgroup.procs"), text("0")});
+      make_directory(Actor::runtime, from, leaf, kMode).pass_over = EEXIST;
+      write_file(Actor::runtime, from, leaf + "/cgroup.procs", "0");
       if (host_.pid != 0)
-        runtime(Op::write_file, from,
-                {text(leaf + "/cgroup.procs"), text(std::to_string(host_.pid))});
+        write_file(Actor::runtime, from, leaf + "/cgroup.procs", std::to_string(host_.pid));
     }
-    runtime(Op::write_file, from,
-            {text(facts.v2_parent + "/cgroup.subtree_control"), text(enable)});
+    write_file(Actor::runtime, from, facts.v2_parent + "/cgroup.subtree_control", enable);
   }
   need_guard(from);
   const std::string directory = facts.v2_parent + "/" + wish.cgroup_name;
-  runtime(Op::mkdir, from, {text(directory), kMode});
+  make_directory(Actor::runtime, from, directory, kMode);
   undo(Op::remove_cgroup, from, {text(directory)}).flags = undo_flags();
   for (const CgroupWrite& write : writes)
-    runtime(Op::write_file, write.from, {text(directory + "/" + write.file), text(write.value)});
+    write_file(Actor::runtime, write.from, directory + "/" + write.file, write.value);
   open_cgroup(directory, from);
   return {};
 }
@@ -229,8 +227,7 @@ void Compiler::join_cgroups() {
     if (is_v1_cgroup(directory.value))
       attach_v1_.push_back(directory.value);
     else if (user != nullptr && user->joins())
-      b_.add(Actor::runtime, Op::write_file, 0,
-             {text(directory.value + "/cgroup.procs"), text("0")});
+      write_file(Actor::runtime, 0, directory.value + "/cgroup.procs", "0");
     else
       open_cgroup(directory.value, directory.from);
 }
@@ -241,8 +238,7 @@ void Compiler::join_cgroups() {
 /// loses sight of the hierarchies, and moves itself before that, so that its child is born there.
 void Compiler::attach_v1(Actor actor) {
   if ((actor == Actor::runtime) != joins_in_runtime()) return;
-  for (const std::string& directory : attach_v1_)
-    b_.add(actor, Op::write_file, 0, {text(directory + "/tasks"), text("0")});
+  for (const std::string& directory : attach_v1_) write_file(actor, 0, directory + "/tasks", "0");
 }
 
 }  // namespace isle::plan

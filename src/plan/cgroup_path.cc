@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cgroup/device_filter.h"
+#include "cgroup/paths.h"
 #include "plan/compiler.h"
 
 namespace isle::plan {
@@ -12,6 +13,8 @@ namespace {
 
 constexpr uint64_t kMode = 0755;
 constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
+constexpr uint64_t kOpenDirectory =
+    sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec);
 
 bool contains(const std::vector<std::string>& list, std::string_view wanted) {
   return std::ranges::find(list, wanted) != list.end();
@@ -38,6 +41,33 @@ void Compiler::unshare_cgroup_namespace() {
        {sys::bits(sys::CloneFlags::newcgroup)});
 }
 
+/// What cgroup/paths.h says, as steps. Not where the pid namespace is another's: who is born there would have
+/// the descriptor, and those in it may look.
+void Compiler::open_hierarchies(Origin from) {
+  if (joins_pid()) return;
+  hierarchies_at_ = cgroup::common_directory(host_.cgroup);
+  if (hierarchies_at_.empty()) return;
+  hierarchies_ = b_.take();
+  runtime(Op::open, from, {text(hierarchies_at_), kOpenDirectory, hierarchies_});
+}
+
+Compiler::Place Compiler::place(const std::string& path) {
+  const std::string_view rest = cgroup::rest_below(hierarchies_at_, path);
+  if (rest.empty()) return {text(path), kNone};
+  return {text(rest), hierarchies_};
+}
+
+Step& Compiler::write_file(Actor actor, Origin from, const std::string& path,
+                           std::string_view value) {
+  const Place where = place(path);
+  return b_.add(actor, Op::write_file, from, {where.path, text(value), where.below});
+}
+
+Step& Compiler::make_directory(Actor actor, Origin from, const std::string& path, uint64_t mode) {
+  const Place where = place(path);
+  return b_.add(actor, Op::mkdir, from, {where.path, mode, where.below});
+}
+
 /// Parents are left behind, as somebody else may be in them by then.
 void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin from) {
   const std::string& path = spec_.resources.path->value;
@@ -52,13 +82,13 @@ void Compiler::cgroup_directory(const std::string& mount, bool cpuset, Origin fr
   const auto make = [&](const std::string& directory) {
     const bool is_bare = contains(host_.cgroup.v1_without_cpus, directory);
     if (!is_bare) {
-      Step& step = runtime(Op::mkdir, from, {text(directory), kMode});
+      Step& step = make_directory(Actor::runtime, from, directory, kMode);
       step.pass_over = EEXIST;
       if (!cpuset) return;
       step.skip = 2;  // it has CPUs, and which is not for us to say
     }
-    runtime(Op::write_file, from, {text(directory + "/cpuset.cpus"), text(host_.cgroup.v1_cpus)});
-    runtime(Op::write_file, from, {text(directory + "/cpuset.mems"), text(host_.cgroup.v1_mems)});
+    write_file(Actor::runtime, from, directory + "/cpuset.cpus", host_.cgroup.v1_cpus);
+    write_file(Actor::runtime, from, directory + "/cpuset.mems", host_.cgroup.v1_mems);
   };
   const bool is_bare = contains(host_.cgroup.v1_without_cpus, leaf);
   for (size_t slash = path.find('/', 1); (is_new || is_bare) && slash != std::string::npos;
@@ -78,6 +108,7 @@ Status Compiler::cgroup_by_path() {
     return refuse(from, ENOENT,
                   fmt::format("make the cgroup \"{}\": no hierarchy is mounted", wish.path->value),
                   "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+  open_hierarchies(from);
   std::vector<std::string> done;
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) {
     if (!is_wanted(hierarchy, facts) || contains(done, hierarchy.mount)) continue;
@@ -110,9 +141,9 @@ void Compiler::hand_controllers_on(Origin from) {
     bool first = memory;
     for (const std::string& controller : controllers) {
       Step& step =
-          runtime(Op::write_file, from,
-                  {text(host_.cgroup.v2_mount + path.substr(0, slash) + "/cgroup.subtree_control"),
-                   text("+" + controller)});
+          write_file(Actor::runtime, from,
+                     host_.cgroup.v2_mount + path.substr(0, slash) + "/cgroup.subtree_control",
+                     "+" + controller);
       step.pass_over = kAnyError;
       if (first) step.skip = static_cast<uint8_t>(controllers.size() - 1);
       first = false;
@@ -155,7 +186,7 @@ Status Compiler::cgroup_values() {
   const auto writes = limit_writes(wish, host_.cgroup, spec_.origins);
   if (!writes) return std::unexpected(writes.error());
   for (const CgroupWrite& write : *writes)
-    runtime(Op::write_file, write.from, {text(write.path), text(write.value)}).pass_over =
+    write_file(Actor::runtime, write.from, write.path, write.value).pass_over =
         static_cast<uint8_t>(write.pass_over);
   return {};
 }
@@ -174,9 +205,14 @@ void Compiler::device_filter() {
 
 /// The cgroup as a tree of its own, to be attached where `fs` is to be.
 Register Compiler::own_cgroup(const std::string& directory, const FileSystem& fs, Origin from) {
+  if (hierarchies_ != kNone && !init_has_hierarchies_) {  // the runtime's are of its own namespace
+    init(Op::open, from, {text(hierarchies_at_), kOpenDirectory, hierarchies_});
+    init_has_hierarchies_ = true;
+  }
   const Register tree = b_.take();
+  const Place where = place(directory);
   init(Op::open_tree, from,
-       {kNone, text(directory), sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
+       {where.below, where.path, sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
   init(Op::mount_setattr, from,
        {tree, 0, kEmptyPath, fs.attributes.set, 0, propagation_bits(Propagation::private_), kNone});
   return tree;

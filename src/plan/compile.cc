@@ -173,8 +173,7 @@ void Compiler::keep_what_is_read() {
       for (size_t n = 0; n < kArgs; ++n) {
         const Kind kind = info(later.op).args[n];
         if (kind == Kind::out) own.push_back(later.arg[n]);
-        const bool is_read = kind == Kind::in || kind == Kind::in_or_none;
-        if (!is_read || later.arg[n] >= kRegisters ||
+        if (!is_read(kind) || later.arg[n] >= kRegisters ||
             std::ranges::find(own, later.arg[n]) != own.end() ||
             std::ranges::find(kept, later.arg[n]) != kept.end())
           continue;

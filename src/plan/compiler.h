@@ -146,6 +146,12 @@ class Compiler {
   [[nodiscard]] Register mounted_at(std::string_view destination) const;
 
   // cgroup_path.cc
+  void open_hierarchies(Origin from);
+  struct Place {
+    uint64_t path = 0;
+    Register below = kNone;
+  };
+  Place place(const std::string& path);
   Status cgroup_by_path();
   Status cgroup_values();
   void device_filter();
@@ -194,6 +200,9 @@ class Compiler {
 
   // What several parts need.
   uint64_t text(std::string_view t) { return b_.text(t); }
+  /// A file or directory of the host, by its absolute path.
+  Step& write_file(Actor actor, Origin from, const std::string& path, std::string_view value);
+  Step& make_directory(Actor actor, Origin from, const std::string& path, uint64_t mode);
   /// A file of the first process's own directory in /proc, written by the runtime.
   void write_child(Origin from, std::string_view file, std::string_view value) {
     runtime(Op::write_child, from, {text(file), text(value), proc_});
@@ -201,7 +210,7 @@ class Compiler {
   /// A file of the host's /proc, written by init.
   void write_proc(Origin from, const std::string& file, std::string_view value) {
     if (proc_ == kNone)
-      init(Op::write_file, from, {text("/proc/" + file), text(value)});
+      write_file(first_, from, "/proc/" + file, value);
     else
       init(Op::write_in, from, {proc_, text(file), text(value)});
   }
@@ -231,7 +240,11 @@ class Compiler {
   Actor first_ = Actor::init;  ///< Who becomes the command's first process; in place: the runtime.
   Register root_ = kNone;      ///< The directory all destinations are below.
   Register cgroup_ = kNone;    ///< v2 directory to clone into.
-  Register root_fd_ = kNone;   ///< Spec::root_fd, Spec::cwd_fd
+  std::string hierarchies_at_ =
+      {};                         ///< The directory that all hierarchies are mounted in or below,
+  Register hierarchies_ = kNone;  ///< ... where cgroups are reached by its descriptor.
+  bool init_has_hierarchies_ = false;  ///< ... in a mount namespace of its own.
+  Register root_fd_ = kNone;           ///< Spec::root_fd, Spec::cwd_fd
   Register cwd_fd_ = kNone;
   Register start_ = kNone;    ///< ProcessWish::start_socket
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.

@@ -17,9 +17,8 @@ Result<Plan> Compiler::compile_in_place() {
   // What needs the host's privilege or its paths first; then the namespaces, joined ones before new
   // ones, which they are to own.
   for (const Asked<std::string>& directory : spec_.resources.join)
-    runtime(Op::write_file, directory.from,
-            {text(directory.value + (is_v1_cgroup(directory.value) ? "/tasks" : "/cgroup.procs")),
-             text("0")});
+    write_file(first_, directory.from,
+               directory.value + (is_v1_cgroup(directory.value) ? "/tasks" : "/cgroup.procs"), "0");
   if (Status status = open_joins(); !status) return std::unexpected(status.error());
   if (Status status = idmapped_binds(); !status) return std::unexpected(status.error());
   open_proc();

@@ -125,7 +125,8 @@ enum class Kind : uint8_t {
   cpus,        ///< A blob of 64-bit words, a bit a CPU.
   in,          ///< A register that an earlier step wrote.
   in_or_none,  ///< The same, or kNoRegister: AT_FDCWD for a directory, else "not given".
-  out,         ///< A register this step writes; what it held before is closed.
+  below,  ///< The same, where the step's path is below a directory; it is shown after the path.
+  out,    ///< A register this step writes; what it held before is closed.
   number,
   limit,
   octal,

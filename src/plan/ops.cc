@@ -133,8 +133,11 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::setresgid, "setresgid", {id}, "real, effective and saved group id"},
     {Op::setresuid, "setresuid", {id}, "real, effective and saved user id"},
 
-    {Op::mkdir, "mkdir", {Kind::text, octal}, "a directory of the host"},
-    {Op::write_file, "write_file", {Kind::text, Kind::text}, "one write to a file of the host"},
+    {Op::mkdir, "mkdir", {Kind::text, octal, below}, "a directory of the host"},
+    {Op::write_file,
+     "write_file",
+     {Kind::text, Kind::text, below},
+     "one write to a file of the host"},
     {Op::create_file, "create_file", {Kind::text, octal}, "an empty file of the host, new or not"},
     {Op::unlink, "unlink", {Kind::text}, "removes a file of the host"},
     {Op::remove_cgroup, "remove_cgroup", {Kind::text}, "ends what is in a cgroup, removes it"},

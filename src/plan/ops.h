@@ -19,6 +19,11 @@ struct OpInfo {
 /// The row of `op`; for what is no operation, one that says so and has no arguments.
 const OpInfo& info(Op op);
 
+/// Whether an argument of this kind is a register that is read.
+constexpr bool is_read(Kind kind) {
+  return kind == Kind::in || kind == Kind::in_or_none || kind == Kind::below;
+}
+
 /// All rows, in the order of Op.
 std::span<const OpInfo> all_ops();
 

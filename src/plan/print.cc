@@ -118,6 +118,8 @@ std::string argument_text(const View& view, Kind kind, uint64_t value) {
       return fmt::format("%{}", value);
     case Kind::in_or_none:
       return value == kNoRegister ? "-" : fmt::format("%{}", value);
+    case Kind::below:
+      return value == kNoRegister ? "" : fmt::format("below %{}", value);
     case Kind::out:
       return value == kNoRegister ? "" : fmt::format("-> %{}", value);
     case Kind::number:

@@ -63,8 +63,7 @@ void Compiler::default_signals() {
 /// As the runtime's own, which who is cloned has, too: no /proc has to stay open for that.
 void Compiler::inherit_oom_score() {
   const Wish<int>& wish = spec_.process.oom_score_adj;
-  runtime(Op::write_file, wish->from,
-          {text("/proc/self/oom_score_adj"), text(std::to_string(wish->value))});
+  write_file(Actor::runtime, wish->from, "/proc/self/oom_score_adj", std::to_string(wish->value));
 }
 
 /// Settings that may need privilege over the host's user namespace, which a process in a new one

@@ -223,7 +223,7 @@ Status Compiler::overlay_by_entry(const Overlay& wish, Origin from) {
       if (base.memory != kNone)
         init(Op::make_dir_in, from, {base.memory, text(work), kMode, made});
       else
-        init(Op::mkdir, from, {text(work), kMode}).pass_over = EEXIST;
+        make_directory(first_, from, work, kMode).pass_over = EEXIST;
       b_.release(made);
       const Register mount =
           overlay_mount(escape_layer(path), base.upper + inside, work, wish, from);
@@ -247,7 +247,7 @@ Result<Compiler::OverlayBase> Compiler::overlay_base(const Overlay& wish, Origin
         return refuse(from, fact.error,
                       fmt::format("put an overlay's changes in \"{}\"", *directory), fact.why);
       if (fact.kind == FileKind::missing)
-        init(Op::mkdir, from, {text(host_path(*directory)), kMode}).pass_over = EEXIST;
+        make_directory(first_, from, host_path(*directory), kMode).pass_over = EEXIST;
     }
     return OverlayBase{.upper = host_path(wish.upper), .work = host_path(wish.work)};
   }

@@ -42,6 +42,7 @@ const char* argument_problem(const View& view, Kind kind, uint64_t value, Progre
     case Kind::cpus:
       return view.holds_blob(value) ? nullptr : "blob outside of the plan";
     case Kind::in_or_none:
+    case Kind::below:
       if (value == kNoRegister) return nullptr;
       [[fallthrough]];
     case Kind::in:

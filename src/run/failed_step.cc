@@ -13,8 +13,7 @@ using plan::Op;
 using plan::Step;
 
 bool reads(const Step& step, int argument) {
-  const Kind kind = plan::info(step.op).args[argument];
-  return kind == Kind::in || kind == Kind::in_or_none;
+  return plan::is_read(plan::info(step.op).args[argument]);
 }
 
 bool writes(const Step& step, uint64_t number) {
@@ -38,7 +37,10 @@ FailedStep::FailedStep(const Plan& plan, const StepFailure& failure)
 
 std::string FailedStep::text(const Step& step, int argument) const {
   if (plan::info(step.op).args[argument] != Kind::text) return {};
-  return std::string(view_.text(step.arg[argument]));
+  const std::string_view text = view_.text(step.arg[argument]);
+  const bool may_be_below = argument == 0 && (step.op == Op::mkdir || step.op == Op::write_file);
+  if (!may_be_below || step.arg[2] == plan::kNoRegister) return std::string(text);
+  return fmt::format("{}/{}", directory_of(step.arg[2], index_of(&step)), text);
 }
 
 std::vector<std::string> FailedStep::list(const Step& step, int argument) const {

@@ -46,7 +46,7 @@ class FailedStep {
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] size_t index() const { return index_; }
 
-  /// Arguments of this step, or of another one of the plan.
+  /// Arguments of this step, or of another one of the plan; a path of the host with what it is below.
   [[nodiscard]] std::string text(int argument) const { return text(step(), argument); }
   [[nodiscard]] std::string text(const plan::Step& step, int argument) const;
   [[nodiscard]] std::vector<std::string> list(int argument) const { return list(step(), argument); }

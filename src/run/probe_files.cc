@@ -8,6 +8,7 @@
 #include <set>
 #include <type_traits>
 
+#include "cgroup/paths.h"
 #include "run/checks.h"
 #include "run/probe.h"
 #include "sys/file_calls.h"
@@ -152,8 +153,11 @@ void look_up_files(const Spec& spec, Host& host) {
 }
 
 namespace {
-std::string first_line(const std::string& path) {
-  const std::string text = sys::read_text(path).value_or("");
+std::optional<std::string> first_line(const cgroup::Paths& paths, const std::string& path) {
+  const auto [directory, rest] = paths.find(path);
+  const Fd file(sys::openat(directory, rest, sys::OpenFlags::rdonly | sys::OpenFlags::cloexec));
+  if (!file) return std::nullopt;
+  const std::string text = sys::read_text(file.get()).value_or("");
   return text.substr(0, text.find('\n'));
 }
 }  // namespace
@@ -166,13 +170,14 @@ bool mounts_cgroups(const Spec& spec) {
 }
 
 void look_up_cgroup(const std::string& path, Host& host) {
+  const cgroup::Paths paths(cgroup::common_directory(host.cgroup));
   // That it is missing is as it should be, and no reason is asked for.
   const auto look = [&](const std::string& mount) {
     sys::statx_t status;
     const std::string directory = mount + path;
     if (mount.empty()) return;
-    const int result = sys::statx(sys::kAtFdcwd, directory.c_str(), sys::AtFlags::none,
-                                  sys::StatxMask::type, &status);
+    const auto [at, rest] = paths.find(directory);
+    const int result = sys::statx(at, rest, sys::AtFlags::none, sys::StatxMask::type, &status);
     host.files.try_emplace(directory, result == 0
                                           ? fact_of(status)
                                           : FileFact{.kind = FileKind::missing, .error = -result});
@@ -182,10 +187,10 @@ void look_up_cgroup(const std::string& path, Host& host) {
     if (std::ranges::find(hierarchy.controllers, "cpuset") == hierarchy.controllers.end()) continue;
     for (std::string directory = path;; directory.resize(directory.rfind('/'))) {
       const std::string there = hierarchy.mount + directory;
-      if (!directory.empty() && ::access(there.c_str(), F_OK) != 0) continue;
-      const std::string file = there + "/cpuset.";
-      host.cgroup.v1_cpus = first_line(file + "cpus");
-      host.cgroup.v1_mems = first_line(file + "mems");
+      const auto cpus = first_line(paths, there + "/cpuset.cpus");
+      if (!cpus && !directory.empty()) continue;
+      host.cgroup.v1_cpus = cpus.value_or("");
+      host.cgroup.v1_mems = first_line(paths, there + "/cpuset.mems").value_or("");
       if (directory.empty() || !host.cgroup.v1_cpus.empty()) break;
       host.cgroup.v1_without_cpus.push_back(there);
     }

@@ -33,6 +33,8 @@ std::string_view word_for(Kind kind) {
       return "%IN";
     case Kind::in_or_none:
       return "%IN or -";
+    case Kind::below:
+      return "below %IN";
     case Kind::out:
       return "-> %OUT";
     case Kind::attempt:

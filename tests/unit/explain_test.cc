@@ -95,6 +95,20 @@ TEST_F(Explain, Sentences) {
   EXPECT_TRUE(tells("execute \"tool\""));
 }
 
+TEST_F(Explain, AFileBelowADirectoryIsToldWithIt) {
+  Spec spec = sandbox();
+  spec.resources.path = Asked<std::string>{"/a"};
+  spec.resources.pids_limit = Asked<int64_t>{7};
+  Host host = ordinary_user();
+  host.cgroup = {.layout = CgroupLayout::v2, .v2_mount = "/c"};
+  host.files["/c/a"] = {.kind = FileKind::missing, .error = ENOENT};
+  auto plan = compile(spec, host);
+  ASSERT_TRUE(plan) << plan.error().message();
+  plan_ = *plan;
+  EXPECT_TRUE(tells("make the directory \"/c/a\" on the host"));
+  EXPECT_TRUE(tells("write \"7\" to \"/c/a/pids.max\""));
+}
+
 TEST_F(Explain, WhoAskedForIt) {
   for (size_t i = 0; i < plan_.step_count(); ++i) {
     const Error told = explain(plan_, {.step = static_cast<int>(i), .error = EIO});

@@ -526,11 +526,39 @@ TEST(CompileCgroup, WhoRemovesItTakesThePlaceOfTheGuard) {
   Host host = root();
   host.cgroup = {.layout = CgroupLayout::v2, .v2_mount = "/c"};
   host.files["/c/a"] = {.kind = FileKind::missing, .error = ENOENT};
-  EXPECT_TRUE(in_order(steps(spec, host), {"guard", "remove_cgroup", "mkdir \"/c/a\""}));
+  EXPECT_TRUE(in_order(steps(spec, host), {"guard", "remove_cgroup \"/c/a\"", "mkdir \"a\""}));
   spec.resources.keep_cgroup = true;
   const std::string kept = steps(spec, host);
-  EXPECT_TRUE(in_order(kept, {"remove_cgroup", "mkdir \"/c/a\""}));
+  EXPECT_TRUE(in_order(kept, {"remove_cgroup \"/c/a\"", "mkdir \"a\""}));
   EXPECT_FALSE(has(kept, "guard"));
+}
+
+// Not where others could look at who has the directory; and what init binds is of its own mounts.
+TEST(CompileCgroup, HierarchiesAreWalkedToOnce) {
+  Spec spec = spec_with({NamespaceType::mount, NamespaceType::pid, NamespaceType::cgroup});
+  spec.root = Root{};
+  spec.mounts.push_back(operation(FileSystem{.type = "cgroup"}));
+  spec.resources.path = Asked<std::string>{"/a"};
+  spec.resources.pids_limit = Asked<int64_t>{7};
+  Host host = root();
+  host.cgroup = {
+      .layout = CgroupLayout::v1,
+      .v1 = {{"cpu", "/c/cpu"}, {"pids", "/c/pids"}},
+      .v1_hierarchies = {{"/c/cpu", "/c/cpu", {"cpu"}}, {"/c/pids", "/c/pids", {"pids"}}}};
+  for (const char* mount : {"/c/cpu", "/c/pids"})
+    host.files[std::string(mount) + "/a"] = {.kind = FileKind::missing, .error = ENOENT};
+  EXPECT_TRUE(in_order(
+      steps(spec, host),
+      {"runtime open \"/c\"", "runtime mkdir \"cpu/a\" 0755 below %",
+       "mkdir \"pids/a\" 0755 below %", "runtime write_file \"pids/a/pids.max\" \"7\" below %",
+       "clone3", "init write_file \"cpu/a/tasks\" \"0\" below %", "init open \"/c\"",
+       "init open_tree %"}));
+  spec.namespaces.erase(spec.namespaces.begin() + 1);
+  spec.namespaces.push_back({.type = NamespaceType::pid, .fd = 9});
+  const std::string joined = steps(spec, host);
+  EXPECT_TRUE(in_order(
+      joined, {"mkdir \"/c/cpu/a\" 0755", "\"/c/cpu/a/tasks\" \"0\"", "open_tree - \"/c/cpu/a\""}));
+  EXPECT_FALSE(has(joined, "open \"/c\""));
 }
 
 // The one to be born into is read-only where others could look at who is.

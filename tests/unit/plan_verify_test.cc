@@ -251,6 +251,8 @@ TEST(Print, EachKind) {
   EXPECT_EQ(shows(Kind::cpus, cpu_blob), "0,2,65");
   EXPECT_EQ(shows(Kind::in, 3), "%3");
   EXPECT_EQ(shows(Kind::in_or_none, kNoRegister), "-");
+  EXPECT_EQ(shows(Kind::below, 3), "below %3");
+  EXPECT_EQ(shows(Kind::below, kNoRegister), "");
   EXPECT_EQ(shows(Kind::out, 3), "-> %3");
   EXPECT_EQ(shows(Kind::out, kNoRegister), "");
   EXPECT_EQ(shows(Kind::number, static_cast<uint64_t>(-5)), "-5");

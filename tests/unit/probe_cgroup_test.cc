@@ -1,9 +1,11 @@
 // The cgroup layout and what is delegated, read from made-up trees as an ordinary user would.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup/facts.h"
+#include "cgroup/paths.h"
 #include "run/probe.h"
 #include "support/support.h"
 
@@ -214,6 +216,36 @@ TEST(CgroupFacts, AV1HierarchyOfANameAloneIsNoHybrid) {
   EXPECT_EQ(facts.layout, CgroupLayout::v2);
   EXPECT_TRUE(facts.v2_parent_is_root);
   EXPECT_FALSE(facts.v2_parent_has_others);
+}
+
+TEST(CgroupPaths, CommonDirectory) {
+  EXPECT_EQ(common_directory(Strings{}), "");
+  EXPECT_EQ(common_directory(Strings{"/sys/fs/cgroup"}), "/sys/fs/cgroup");
+  EXPECT_EQ(common_directory(Strings{"/s/cpu", "/s/cpuacct", "/s/pids"}), "/s");
+  EXPECT_EQ(common_directory(Strings{"/s/cpuacct", "/s/cpu"}), "/s");
+  EXPECT_EQ(common_directory(Strings{"/s/cpu/a/b", "/s/cpu", "/s/cpu/a"}), "/s/cpu");
+  EXPECT_EQ(common_directory(Strings{"/s", "/t", "/s"}), "");
+  EXPECT_EQ(common_directory(Strings{"s", "/t"}), "");
+  EXPECT_EQ(rest_below("/s", "/s/cpu/a"), "cpu/a");
+  for (const char* other : {"/s", "/s/", "/scpu/a", "/t/s", "s/a", ""})
+    EXPECT_EQ(rest_below("/s", other), "") << other;
+  EXPECT_EQ(rest_below("", "/s"), "");
+}
+
+TEST(CgroupPaths, AreFoundFromTheDirectoryOrAsTheyAre) {
+  const TempDir root;
+  root.write("s/cpu/a", "");
+  const Paths paths(root / "s");
+  const std::string below = root / "s/cpu/a";
+  const auto found = paths.find(below);
+  EXPECT_STREQ(found.path, "cpu/a");
+  EXPECT_EQ(faccessat(found.directory, found.path, F_OK, 0), 0);
+  const Paths none(root / "none");
+  for (const Paths* each : {&paths, &none}) {
+    const std::string elsewhere = root / "none/x";
+    EXPECT_EQ(each->find(elsewhere).directory, AT_FDCWD);
+    EXPECT_EQ(each->find(elsewhere).path, elsewhere);
+  }
 }
 
 TEST(ControllersFor, LimitsAndUnifiedFiles) {
