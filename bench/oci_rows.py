@@ -170,7 +170,7 @@ class Inside:
             subprocess.run(self.argv(name, program, "delete", "sleep", f"s-{name}"), check=True)
         many = 100 if quick else 500
         told["many"] = many
-        told["throughput"] = self.throughput(many, 1 if quick else 3)
+        told["throughput"] = self.throughput(many, 1 if quick else 5)
         told["resident_kb"] = {name: self.resident_kb(name, program) for name, program in self.runtimes.items()}
         return told
 

@@ -12,7 +12,6 @@ namespace isle::plan {
 namespace {
 
 constexpr uint64_t kMode = 0755;
-constexpr uint64_t kEmptyPath = sys::bits(sys::AtFlags::empty_path);
 constexpr uint64_t kOpenDirectory =
     sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec);
 
@@ -203,8 +202,8 @@ void Compiler::device_filter() {
           {cgroup_, b_.blob(program.data(), program.size() * sizeof(uint64_t))});
 }
 
-/// The cgroup as a tree of its own, to be attached where `fs` is to be.
-Register Compiler::own_cgroup(const std::string& directory, const FileSystem& fs, Origin from) {
+/// The cgroup as a tree of its own.
+Register Compiler::own_cgroup(const std::string& directory, Origin from) {
   if (hierarchies_ != kNone && !init_has_hierarchies_) {  // the runtime's are of its own namespace
     init(Op::open, from, {text(hierarchies_at_), kOpenDirectory, hierarchies_});
     init_has_hierarchies_ = true;
@@ -213,8 +212,6 @@ Register Compiler::own_cgroup(const std::string& directory, const FileSystem& fs
   const Place where = place(directory);
   init(Op::open_tree, from,
        {where.below, where.path, sys::bits(sys::OpenTree::clone | sys::OpenTree::cloexec), tree});
-  init(Op::mount_setattr, from,
-       {tree, 0, kEmptyPath, fs.attributes.set, 0, propagation_bits(Propagation::private_), kNone});
   return tree;
 }
 
@@ -228,9 +225,15 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
   // by a bind, which is what a namespace of its own would show.
   const bool owns_namespace = spec_.find(NamespaceType::cgroup) != nullptr ||
                               (!new_user() && host_.in_initial_user_namespace);
+  const auto set_all = [&](Register tree) {
+    init(Op::mount_setattr, op.from,
+         {tree, 0, sys::bits(sys::AtFlags::empty_path | sys::AtFlags::recursive), fs.attributes.set,
+          0, propagation_bits(Propagation::private_), kNone});
+  };
   const std::string own_v2 = wish.path ? facts.v2_mount + wish.path->value : facts.v2_own;
   if (facts.layout == CgroupLayout::v2 && !owns_namespace && !own_v2.empty()) {
-    const Register tree = own_cgroup(own_v2, fs, op.from);
+    const Register tree = own_cgroup(own_v2, op.from);
+    set_all(tree);
     attach(tree, root_, op.destination, true, op.from);
     b_.release(tree);
     return {};
@@ -240,15 +243,12 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
     unified.type = "cgroup2";
     return apply(op, unified);
   }
-  const uint64_t read_only = sys::bits(sys::MountAttr::rdonly);
-  const uint64_t attributes = fs.attributes.set & ~read_only;
-  const Register top =
-      new_file_system("tmpfs", "tmpfs", Options{{"mode", "0755"}}, attributes, op.from);
+  const Register top = new_file_system("tmpfs", "tmpfs", Options{{"mode", "0755"}}, 0, op.from);
   attach(top, root_, op.destination, true, op.from);
   const auto show = [&](const std::string& mount, const std::string& own) {
     const bool ours = wish.path.has_value();
     if (!ours && own.empty()) return;
-    const Register tree = own_cgroup(ours ? mount + wish.path->value : own, fs, op.from);
+    const Register tree = own_cgroup(ours ? mount + wish.path->value : own, op.from);
     attach(tree, top, last_name(mount), true, op.from);
     b_.release(tree);
   };
@@ -261,8 +261,7 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
             .pass_over = EEXIST;
   }
   if (!facts.v2_mount.empty()) show(facts.v2_mount, facts.v2_own);
-  if ((fs.attributes.set & read_only) != 0)
-    init(Op::mount_setattr, op.from, {top, 0, kEmptyPath, read_only, 0, 0, kNone});
+  set_all(top);
   b_.release(top);
   return {};
 }

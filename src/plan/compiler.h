@@ -156,7 +156,7 @@ class Compiler {
   Status cgroup_values();
   void device_filter();
   void cgroup_directory(const std::string& mount, bool cpuset, Origin from);
-  Register own_cgroup(const std::string& directory, const FileSystem& fs, Origin from);
+  Register own_cgroup(const std::string& directory, Origin from);
   Status cgroup_tree(const FsOperation& op, const FileSystem& fs);
   [[nodiscard]] bool late_cgroup_namespace() const;
   void unshare_cgroup_namespace();
