@@ -421,6 +421,7 @@ bool run_steps(Context& context, std::uint32_t from) noexcept {
       context.done_ns()[i] = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
                              static_cast<std::uint64_t>(now.tv_nsec);
     }
+    if ((step.flags & plan::kSkipsIfDone) != 0) i += step.skip;
   }
   end_writing(context);
   return true;

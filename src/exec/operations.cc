@@ -90,6 +90,13 @@ long do_path(Context& c, const Step& s) noexcept {
         c.registers[i] = -1;
       }
       return 0;
+    case Op::expect_directory: {
+      sys::statx_t stat;
+      const int result =
+          sys::statx(c.in(s.arg[0]), "", sys::AtFlags::empty_path, sys::StatxMask::type, &stat);
+      if (result < 0) return result;
+      return (stat.stx_mode & sys::kModeTypeMask) == sys::kModeDirectory ? 0 : -ENOTDIR;
+    }
     case Op::expect_fs: {
       sys::statfs_t stat;
       const int result = sys::fstatfs(c.in(s.arg[0]), &stat);

@@ -45,6 +45,7 @@ enum class Op : uint8_t {
   write_in,
   chown,
   expect_fs,
+  expect_directory,
   dup2,
   close_range,
   keep_only,
@@ -165,6 +166,7 @@ inline constexpr uint16_t kNoStep = 0xffff;
 /// A step applies ...
 enum StepFlags : uint8_t {
   kOnFailureOnly = 1,  ///< (undo) ... only where the command was not started.
+  kSkipsIfDone = 2,    ///< ... and takes the place of the `skip` steps after it.
 };
 
 inline constexpr uint8_t kAnyError = 0xff;
@@ -175,7 +177,7 @@ struct Step {
   uint8_t pass_over = 0;  ///< An errno that is no failure here, or kAnyError; 0 for none.
   uint8_t flags = 0;      ///< StepFlags
   uint16_t origin = 0;    ///< Index into the plan's origins.
-  uint16_t skip = 0;      ///< Steps to pass over, too, when pass_over was met.
+  uint16_t skip = 0;      ///< Steps to pass over, too, when pass_over was met, or by kSkipsIfDone.
   uint64_t arg[kArgs] = {};
 };
 static_assert(sizeof(Step) == 64);

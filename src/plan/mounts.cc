@@ -536,8 +536,7 @@ Status Compiler::apply(const FsOperation& op, const Remount& remount) {
   return {};
 }
 
-/// A directory gets an empty directory, anything else an empty file. Which it is shows when it is
-/// opened as one and as the other; it exists, so neither makes it.
+/// A directory gets an empty directory, anything else an empty file.
 /// One file system for all masked directories: what costs is the superblock. Of none that is attached
 /// nothing is left over, which the kernel would take apart in a grace period.
 Status Compiler::apply(const FsOperation& op, const Mask&) {
@@ -557,19 +556,16 @@ Status Compiler::apply(const FsOperation& op, const Mask&) {
       init(Op::open_in, op.from, {root_, text(op.destination), kOpenPath, kInRoot, target});
   if (op.optional) open.pass_over = ENOENT;
 
-  const size_t as_directory = b_.step_count();
-  init(Op::make_dir_in, op.from, {root_, text(op.destination), kDirectoryMode, target}).pass_over =
-      ENOTDIR;
-  init(Op::move_mount, op.from, {empty_, target, 0, kOnto, kCopies});
-  skip_rest_from(as_directory);
+  Step& as_directory = init(Op::expect_directory, op.from, {target});
+  as_directory.pass_over = ENOTDIR;
+  as_directory.skip = 1;
+  const size_t masked = b_.step_count();
+  init(Op::move_mount, op.from, {empty_, target, 0, kOnto, kCopies}).flags = kSkipsIfDone;
 
-  const size_t as_file = b_.step_count();
-  init(Op::make_file_in, op.from, {root_, text(op.destination), kFileMode, target}).pass_over =
-      EISDIR;
   const Register node = b_.take();
   host_node(kNone, "/dev/null", node, op.from);
   init(Op::move_mount, op.from, {node, target, 0, kOnto});
-  skip_rest_from(as_file);
+  skip_rest_from(masked);
   if (op.optional) skip_rest_from(begin);
   b_.release(node);
   b_.release(target);

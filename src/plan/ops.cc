@@ -70,6 +70,7 @@ constexpr std::array<OpInfo, kOps> kTable{{
     {Op::write_in, "write_in", {in, Kind::text, Kind::text}, "one write to a file in a root"},
     {Op::chown, "chown", {in, id, id}, "owner and group of what a descriptor refers to"},
     {Op::expect_fs, "expect_fs", {in, magic}, "refuses any other file system (EXDEV)"},
+    {Op::expect_directory, "expect_directory", {in}, "refuses what is no directory (ENOTDIR)"},
     {Op::dup2, "dup2", {in, number}, "a register under a fixed number, open in the command"},
     {Op::close_range,
      "close_range",

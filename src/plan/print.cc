@@ -219,6 +219,8 @@ std::string to_text(const Plan& plan) {
       line += fmt::format("  (unless {}", plan::pass_over_name(step));
       line += step.skip != 0 ? fmt::format(", which skips {})", step.skip) : ")";
     }
+    if ((step.flags & plan::kSkipsIfDone) != 0)
+      line += fmt::format("  (which skips {})", step.skip);
     text += fmt::format("{:<78} from: {}\n", line, plan.step_origin(i));
   }
   return text;
@@ -249,6 +251,7 @@ std::string to_json(const Plan& plan) {
     if ((step.flags & plan::kOnFailureOnly) != 0) entry["on_failure_only"] = true;
     if (step.pass_over != 0) entry["pass_over"] = plan::pass_over_name(step);
     if (step.skip != 0) entry["skip"] = step.skip;
+    if ((step.flags & plan::kSkipsIfDone) != 0) entry["skips_if_done"] = true;
     steps.push_back(std::move(entry));
   }
   const nlohmann::ordered_json document = {{"version", 1}, {"steps", std::move(steps)}};

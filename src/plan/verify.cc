@@ -137,6 +137,8 @@ Status verify_step(const View& view, const Plan& plan, size_t index, Progress& p
     return fail(0, fmt::format("plan: step {}: no such operation or actor", index));
   if (step.origin >= view.header()->origin_count) return bad(index, plan, "asked for by nobody");
   if (step.skip >= view.steps().size() - index) return bad(index, plan, "skips past the end");
+  if (step.pass_over != 0 && (step.flags & kSkipsIfDone) != 0)
+    return bad(index, plan, "skips the same steps whether it is done or not");
   const OpInfo& row = info(step.op);
   for (int i = 0; i < kArgs; ++i)
     if (const char* why = argument_problem(view, row.args[i], step.arg[i], progress, step.actor))

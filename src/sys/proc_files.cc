@@ -20,6 +20,7 @@ std::optional<T> number(std::string_view text) {
 
 // "\040" of the kernel's mangle_path() is a space.
 std::string unescape(std::string_view text) {
+  if (text.find('\\') == std::string_view::npos) return std::string(text);
   std::string result;
   result.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
@@ -90,6 +91,7 @@ std::vector<std::string> words(std::string_view text) {
 // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   std::vector<MountEntry> result;
+  result.reserve(static_cast<size_t>(std::ranges::count(text, '\n')));
   while (!text.empty()) {
     std::string_view line = next_part(text, '\n');
     MountEntry entry;

@@ -310,7 +310,10 @@ std::vector<bool> steps_done(const Plan& plan) {
   const plan::View view(plan);
   for (size_t i = 0; i < done.size(); ++i) {
     const plan::Step& step = view.steps()[i];
-    if (step.pass_over == 0 || times[i].done_ns != 0) continue;
+    const bool is_done = times[i].done_ns != 0;
+    const bool skips =
+        (step.flags & plan::kSkipsIfDone) != 0 ? is_done : step.pass_over != 0 && !is_done;
+    if (!skips) continue;
     for (size_t skipped = i + 1; skipped <= i + step.skip; ++skipped) done[skipped] = false;
   }
   clear_traces(plan);

@@ -81,6 +81,11 @@ const std::vector<Damage>& damages() {
        [](Small& p) { p.step(Op::fchdir).actor = Actor{4}; }},
       {"Origin", "asked for by nobody", [](Small& p) { p.step(Op::fchdir).origin = 1; }},
       {"Skip", "skips past the end", [](Small& p) { p.step(Op::execve).skip = 1; }},
+      {"SkipEitherWay", "skips the same steps whether it is done or not",
+       [](Small& p) {
+         p.step(Op::fchdir).flags = kSkipsIfDone;
+         p.step(Op::fchdir).pass_over = ENOENT;
+       }},
       {"Text", "text outside", [](Small& p) { p.step(Op::open).arg[0] = 1U << 20; }},
       {"TextHigh", "text outside", [](Small& p) { p.step(Op::open).arg[0] |= 1ULL << 32; }},
       {"List", "list outside", [](Small& p) { p.step(Op::execve).arg[1] |= 1ULL << 40; }},
