@@ -150,6 +150,11 @@ struct Host {
   [[nodiscard]] bool has_capability(int capability) const {
     return (capabilities >> capability & 1) != 0;
   }
+  /// mknod(2) of devices asks for CAP_MKNOD in the initial user namespace.
+  [[nodiscard]] bool may_make_devices() const {
+    constexpr int kCapMknod = 27;
+    return in_initial_user_namespace && has_capability(kCapMknod);
+  }
 };
 
 /// Looks at this machine and this process, and at the files `spec` names. Reads only. What could

@@ -22,9 +22,11 @@ struct Circumstances {
   std::string id;           ///< Of the container.
   bool use_cgroups = true;  ///< False: --cgroup-manager disabled.
   bool systemd_cgroup = false;
-  bool pivot = true;     ///< False: --no-pivot.
-  bool selinux = false;  ///< The kernel has it.
-  bool keyring = true;   ///< False: --no-new-keyring.
+  bool pivot = true;  ///< False: --no-pivot.
+  bool (*selinux)() = [] {
+    return false;
+  };                    ///< Whether the kernel has it; asked where a label needs it.
+  bool keyring = true;  ///< False: --no-new-keyring.
   /// The caller's: that of a hook that names none and runs on the host.
   std::vector<std::string> environment = {};
 };

@@ -180,7 +180,7 @@ using MountLabel = std::pair<std::string, std::string>;
 MountLabel read_label(const Node& config, const Circumstances& with) {
   const auto linux_node = config.get("linux");
   const auto text = linux_node ? linux_node->get("mountLabel") : std::nullopt;
-  if (text && text->filled() && !with.selinux)
+  if (text && text->filled() && !with.selinux())
     text->warn("this kernel has no SELinux; no mount is labelled");
   const auto type = annotation(config, "run.oci.mount_context_type");
   MountLabel label = {type ? type->text() : "context", text ? text->text() : ""};
@@ -193,7 +193,7 @@ MountLabel read_label(const Node& config, const Circumstances& with) {
 /// For file systems that keep labels of their own.
 void put_label(const MountLabel& label, const Circumstances& with, FileSystem& fs) {
   constexpr std::string_view kWithout[] = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue"};
-  if (!label.second.empty() && with.selinux &&
+  if (!label.second.empty() && with.selinux() &&
       std::ranges::find(kWithout, fs.type) == std::end(kWithout))
     fs.options.push_back(label);
 }

@@ -81,7 +81,7 @@ Result<Prepared> prepare(const Call& call, const std::string& bundle_option,
                         .use_cgroups = manager != "disabled",
                         .systemd_cgroup = manager == "systemd" || call.line.has("systemd-cgroup"),
                         .pivot = !call.line.has("no-pivot"),
-                        .selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0,
+                        .selinux = [] { return ::access("/sys/fs/selinux/enforce", F_OK) == 0; },
                         .keyring = !call.line.has("no-new-keyring"),
                         .environment = own_environment()});
   if (!container) return std::unexpected(container.error());

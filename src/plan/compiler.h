@@ -129,7 +129,6 @@ class Compiler {
               bool no_follow = false);
   void bind_by_runtime(size_t index, const Bind& bind);
   void devices_by_runtime();
-  [[nodiscard]] bool may_make_devices() const;
   using MadeFor = std::vector<std::pair<size_t, Register>>;  ///< Of spec_.mounts, by index.
   [[nodiscard]] Register made_for(const FsOperation& op, const MadeFor& made) const;
   void idmap(const FsOperation& op, const Bind& bind, Register tree, Register userns, Actor actor);

@@ -23,7 +23,6 @@ constexpr uint64_t kLockable =
                              sys::MountAttr::atime | sys::MountAttr::nodiratime);
 constexpr uint64_t kDirectoryMode = 0755;
 constexpr uint64_t kFileMode = 0644;
-constexpr int kCapMknod = 27;
 
 struct NodeRow {
   const char* name;
@@ -198,7 +197,7 @@ void Compiler::bind_by_runtime(size_t index, const Bind& bind) {
 /// mknod(2) is for the initial user namespace: for a new one the runtime makes the nodes that are asked
 /// for, with their owners and modes, in a file system of their own, and init attaches them.
 void Compiler::devices_by_runtime() {
-  if (!new_user() || !may_make_devices() || !host_.copy_of_detached) return;
+  if (!new_user() || !host_.may_make_devices() || !host_.copy_of_detached) return;
   Register nodes = kNone;
   for (size_t i = 0; i < spec_.mounts.size(); ++i) {
     const FsOperation& op = spec_.mounts[i];
@@ -222,10 +221,6 @@ void Compiler::devices_by_runtime() {
   if (nodes == kNone) return;
   runtime(Op::restore_umask, 0);
   b_.release(nodes);
-}
-
-bool Compiler::may_make_devices() const {
-  return host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
 }
 
 /// What the runtime has made for `op`.
@@ -381,8 +376,7 @@ Status Compiler::apply(const FsOperation& op, const Dev&) {
   const uint64_t noexec = sys::bits(sys::MountAttr::noexec);
   // A device node made in a file system that a user namespace owns is dead (SB_I_NODEV): the
   // host's are bound, found in a directory that was opened before anything covers it.
-  const bool can_make = spec_.find(NamespaceType::user) == nullptr &&
-                        host_.in_initial_user_namespace && host_.has_capability(kCapMknod);
+  const bool can_make = spec_.find(NamespaceType::user) == nullptr && host_.may_make_devices();
   Register host_dev = kNone;
   if (!can_make) {
     host_dev = b_.take();
@@ -493,7 +487,7 @@ Status Compiler::apply(const FsOperation& op, const MakeDevice& make) {
     b_.release(made);
     return {};
   }
-  const bool may_make = spec_.find(NamespaceType::user) == nullptr && may_make_devices();
+  const bool may_make = spec_.find(NamespaceType::user) == nullptr && host_.may_make_devices();
   if (!is_fifo(make) && !may_make) {
     const FileFact fact = host_.file(op.destination);
     if ((fact.kind != FileKind::character_device && fact.kind != FileKind::block_device) ||

@@ -45,7 +45,9 @@ FileFact fact_of(const sys::statx_t& status) {
 
 class FileFacts {
  public:
-  explicit FileFacts(Host& host) : host_(host) {}
+  FileFacts(const Spec& spec, Host& host)
+      : host_(host),
+        makes_devices_(spec.find(NamespaceType::user) == nullptr && host.may_make_devices()) {}
 
   void add(const std::string& path) {
     if (!path.empty() && !host_.files.contains(path)) host_.files.emplace(path, look_at(path));
@@ -69,7 +71,7 @@ class FileFacts {
           } else if constexpr (std::is_same_v<T, Overlay>) {
             add(what);
           } else if constexpr (std::is_same_v<T, MakeDevice>) {
-            add(operation.destination);  // bound from there where mknod is refused
+            if (!makes_devices_) add(operation.destination);  // bound from there
           }
         },
         operation.what);
@@ -84,6 +86,7 @@ class FileFacts {
   }
 
   Host& host_;
+  bool makes_devices_;
 };
 
 using Mounts = std::map<uint64_t, std::vector<const sys::MountEntry*>>;
@@ -136,7 +139,7 @@ FileFact look_at(int fd) {
 }
 
 void look_up_files(const Spec& spec, Host& host) {
-  FileFacts facts(host);
+  FileFacts facts(spec, host);
   if (spec.root) {
     facts.add(spec.root->path);
     if (spec.root->overlay) {

@@ -214,7 +214,7 @@ TEST(OciConfig, MountLabel) {
     document["mounts"] = Json::array(
         {{{"destination", "/a"}, {"type", "tmpfs"}}, {{"destination", "/proc"}, {"type", "proc"}}});
     const auto container =
-        read_config(document.dump(), {.bundle = "/b", .id = "c", .selinux = true});
+        read_config(document.dump(), {.bundle = "/b", .id = "c", .selinux = [] { return true; }});
     std::string text;
     if (!container) return container.error().message();
     for (const FsOperation& mount : container->spec.mounts)
