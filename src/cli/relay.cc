@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <csignal>
 
 #include "cli/output.h"
+#include "isle/fd.h"
 
 namespace isle::cli {
 namespace {
@@ -71,6 +73,14 @@ void Relay::read_input() {
   }
 }
 
+// What is written to a terminal the kernel looks at in a work queue of its own; who polls the other side, where there is
+// nothing to read, waits for that (n_tty_poll() in drivers/tty/n_tty.c).
+void Relay::await_keys() const {
+  const Fd other(::ioctl(console_, TIOCGPTPEER, O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  pollfd polled{.fd = other.get(), .events = POLLIN, .revents = 0};
+  if (other) (void)::poll(&polled, 1, 0);
+}
+
 // The kernel turns keys into signals for the terminal's foreground group, but spares the first
 // process of a pid namespace (pid_namespaces(7)); so that Ctrl-C ends a lone command, too, that
 // one is signalled from here. It is looked at when the kernel has sent its signal: before, a shell
@@ -82,6 +92,7 @@ void Relay::after_keys(std::string_view keys, const termios& modes) {
     if (static_cast<cc_t>(key) == modes.c_cc[VINTR]) signal = SIGINT;
     if (static_cast<cc_t>(key) == modes.c_cc[VQUIT]) signal = SIGQUIT;
     if (signal == 0 || ::tcgetpgrp(console_) != process_.host_pid()) continue;
+    await_keys();
     delivery_.send_unless_handled(signal);
   }
 }

@@ -25,7 +25,7 @@ struct Circumstances {
   bool pivot = true;  ///< False: --no-pivot.
   bool (*selinux)() = [] {
     return false;
-  };                    ///< Whether the kernel has it; asked where a label needs it.
+  };  ///< Whether the kernel has it; asked where a label needs it.
   bool keyring = true;  ///< False: --no-new-keyring.
   /// The caller's: that of a hook that names none and runs on the host.
   std::vector<std::string> environment = {};
