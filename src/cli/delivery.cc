@@ -1,5 +1,7 @@
 #include "cli/delivery.h"
 
+#include <poll.h>
+
 #include "cli/pid_status.h"
 
 namespace isle::cli {
@@ -14,6 +16,16 @@ void Delivery::send(int signal) {
   if (state && (state->blocked & ~state->handled & bit_of(signal)) != 0)
     undecided_ |= bit_of(signal);
   (void)process_.signal(signal);
+}
+
+void Delivery::await_rest() const {
+  constexpr int kTries = 25;
+  constexpr int kStepMs = 2;
+  for (int i = 0; i < kTries; ++i) {
+    const auto state = signal_state(process_.host_pid());
+    if (!state || !state->runs) return;
+    ::poll(nullptr, 0, kStepMs);
+  }
 }
 
 void Delivery::send_unless_handled(int signal) {

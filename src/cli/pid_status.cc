@@ -30,7 +30,9 @@ uint64_t mask_of(std::string_view status, std::string_view name) {
 SignalState parse_signal_state(std::string_view status) {
   return {.handled = mask_of(status, "\nSigIgn:") | mask_of(status, "\nSigCgt:"),
           .blocked = mask_of(status, "\nSigBlk:"),
-          .pending = mask_of(status, "\nShdPnd:")};
+          .pending = mask_of(status, "\nShdPnd:"),
+          .runs = status.find("\nState:\tR") != std::string_view::npos ||
+                  status.find("\nState:\tD") != std::string_view::npos};
 }
 
 std::optional<SignalState> signal_state(pid_t host_pid) {

@@ -2,16 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 
 #include "cli/output.h"
-#include "isle/fd.h"
 
 namespace isle::cli {
 namespace {
@@ -73,28 +72,22 @@ void Relay::read_input() {
   }
 }
 
-// What is written to a terminal the kernel looks at in a work queue of its own; who polls the other side, where there is
-// nothing to read, waits for that (n_tty_poll() in drivers/tty/n_tty.c).
-void Relay::await_keys() const {
-  const Fd other(::ioctl(console_, TIOCGPTPEER, O_RDONLY | O_NOCTTY | O_CLOEXEC));
-  pollfd polled{.fd = other.get(), .events = POLLIN, .revents = 0};
-  if (other) (void)::poll(&polled, 1, 0);
-}
-
 // The kernel turns keys into signals for the terminal's foreground group, but spares the first
 // process of a pid namespace (pid_namespaces(7)); so that Ctrl-C ends a lone command, too, that
-// one is signalled from here. It is looked at when the kernel has sent its signal: before, a shell
-// that has a handler may yet become a command that has none.
+// one is signalled from here.
 void Relay::after_keys(std::string_view keys, const termios& modes) {
-  if ((modes.c_lflag & ISIG) == 0) return;
-  for (const char key : keys) {
-    int signal = 0;
-    if (static_cast<cc_t>(key) == modes.c_cc[VINTR]) signal = SIGINT;
-    if (static_cast<cc_t>(key) == modes.c_cc[VQUIT]) signal = SIGQUIT;
-    if (signal == 0 || ::tcgetpgrp(console_) != process_.host_pid()) continue;
-    await_keys();
-    delivery_.send_unless_handled(signal);
-  }
+  for (const char key : keys)
+    if (const int signal = signal_of(key, modes); signal != 0)
+      delivery_.send_unless_handled(signal);
+}
+
+/// What this key sends to the first process; 0: nothing.
+int Relay::signal_of(char key, const termios& modes) const {
+  int signal = 0;
+  if (static_cast<cc_t>(key) == modes.c_cc[VINTR]) signal = SIGINT;
+  if (static_cast<cc_t>(key) == modes.c_cc[VQUIT]) signal = SIGQUIT;
+  const bool sends = signal != 0 && (modes.c_lflag & ISIG) != 0;
+  return sends && ::tcgetpgrp(console_) == process_.host_pid() ? signal : 0;
 }
 
 // A file or pipe has ended: for whoever reads the terminal that is the end-of-file key.
@@ -109,6 +102,8 @@ void Relay::end_of_input() {
 void Relay::write_input() {
   termios modes{};
   (void)::tcgetattr(console_, &modes);
+  if (std::ranges::any_of(input_, [&](char key) { return signal_of(key, modes) != 0; }))
+    delivery_.await_rest();
   const ssize_t count = ::write(console_, input_.data(), input_.size());
   if (count > 0) {
     const auto written = static_cast<size_t>(count);

@@ -36,7 +36,7 @@ class Relay {
 
  private:
   void read_input();
-  void await_keys() const;
+  [[nodiscard]] int signal_of(char key, const termios& modes) const;
   void after_keys(std::string_view keys, const termios& modes);
   void end_of_input();
   void write_input();

@@ -74,7 +74,11 @@ TEST(CliPidStatus, WhatBecomesOfSignals) {
   EXPECT_EQ(state.handled, 0x4003U);
   EXPECT_EQ(state.blocked, ~uint64_t{0});
   EXPECT_EQ(state.pending, 8U);
+  EXPECT_FALSE(state.runs);
   EXPECT_EQ(parse_signal_state("").handled, 0U);
+  EXPECT_TRUE(parse_signal_state("Name:\tx\nState:\tR (running)\n").runs);
+  EXPECT_TRUE(parse_signal_state("Name:\tx\nState:\tD (disk sleep)\n").runs);
+  EXPECT_FALSE(parse_signal_state("Name:\tState:\tR\nState:\tS (sleeping)\n").runs);
 }
 
 }  // namespace
