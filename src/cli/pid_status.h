@@ -14,8 +14,7 @@ struct SignalState {
   uint64_t handled = 0;  ///< It has a handler, or ignores them.
   uint64_t blocked = 0;
   uint64_t pending = 0;  ///< Sent to the process and not yet taken.
-  bool runs =
-      false;  ///< It neither sleeps nor is stopped; nor is it where it cannot be interrupted.
+  bool runs = false;     ///< On a CPU or waiting for one, or where nothing interrupts it.
 };
 
 /// From the text of /proc/PID/status; what is not there is no signal.
