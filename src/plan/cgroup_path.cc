@@ -226,9 +226,11 @@ Status Compiler::cgroup_tree(const FsOperation& op, const FileSystem& fs) {
   const bool owns_namespace = spec_.find(NamespaceType::cgroup) != nullptr ||
                               (!new_user() && host_.in_initial_user_namespace);
   const auto set_all = [&](Register tree) {
+    constexpr uint64_t kAtime = sys::bits(sys::MountAttr::atime);
     init(Op::mount_setattr, op.from,
          {tree, 0, sys::bits(sys::AtFlags::empty_path | sys::AtFlags::recursive), fs.attributes.set,
-          0, propagation_bits(Propagation::private_), kNone});
+          (fs.attributes.set & kAtime) != 0 ? kAtime : 0, propagation_bits(Propagation::private_),
+          kNone});
   };
   const std::string own_v2 = wish.path ? facts.v2_mount + wish.path->value : facts.v2_own;
   if (facts.layout == CgroupLayout::v2 && !owns_namespace && !own_v2.empty()) {

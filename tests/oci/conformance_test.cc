@@ -187,6 +187,15 @@ TEST_F(OciConformance, SeveralByARegularExpression) {
   EXPECT_FALSE(bundle_->oci({"delete", "--regex", "("}).ok());
 }
 
+TEST_F(OciConformance, CgroupsAreShownWithTheOptionsAskedFor) {
+  for (Json& mount : bundle_->config["mounts"])
+    if (mount["type"] == "cgroup")
+      mount["options"] = {"nosuid", "noexec", "nodev", "noatime", "ro"};
+  const auto result =
+      run_shell("awk '$5 ~ \"^/sys/fs/cgroup\" {print $6}' /proc/self/mountinfo | sort -u");
+  EXPECT_EQ(result.out, "ro,nosuid,nodev,noexec,noatime\n") << result;
+}
+
 TEST_F(OciConformance, CgroupsMadeInsideGoToo) {
   for (Json& mount : bundle_->config["mounts"])
     if (mount["type"] == "cgroup")
