@@ -151,6 +151,7 @@ CgroupFacts look_at_layout(const std::string& prefix) {
   std::vector<Hierarchy> mounted =
       hierarchies(sys::parse_mountinfo(*mounts), sys::parse_cgroup(*cgroups));
   std::vector<std::string> points;
+  points.reserve(mounted.size());
   for (const Hierarchy& hierarchy : mounted) points.push_back(prefix + hierarchy.mount);
   const Paths paths(common_directory(points));
   const auto is_reached = [&](const std::string& path) {

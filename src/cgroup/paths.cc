@@ -24,6 +24,7 @@ std::string common_directory(const std::vector<std::string>& paths) {
 
 std::string common_directory(const CgroupFacts& facts) {
   std::vector<std::string> mounts;
+  mounts.reserve(facts.v1_hierarchies.size() + 1);
   for (const CgroupHierarchy& hierarchy : facts.v1_hierarchies) mounts.push_back(hierarchy.mount);
   if (!facts.v2_mount.empty()) mounts.push_back(facts.v2_mount);
   return common_directory(mounts);
@@ -45,7 +46,7 @@ Paths::Paths(std::string directory) : directory_(std::move(directory)) {
 Paths::Place Paths::find(const std::string& path) const {
   const std::string_view rest = rest_below(directory_, path);
   if (!fd_ || rest.empty()) return {sys::kAtFdcwd, path.c_str()};
-  return {fd_.get(), rest.data()};
+  return {fd_.get(), path.c_str() + (path.size() - rest.size())};
 }
 
 }  // namespace isle::cgroup
