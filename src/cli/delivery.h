@@ -19,7 +19,7 @@ class Delivery {
   /// Waits a moment where the process is busy: a shell that is about to become its command has a handler still, with
   /// which the signal is lost.
   void await_rest() const;
-  /// The same for a signal that the kernel sends, as for a key of a terminal.
+  /// send() where the process has no handler: the kernel sends this one, too, as for a key of a terminal.
   void send_unless_handled(int signal);
   /// At most so long may be waited until check(); -1: any time.
   [[nodiscard]] int longest_wait_ms() const { return undecided_ != 0 ? 20 : -1; }

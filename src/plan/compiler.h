@@ -239,11 +239,12 @@ class Compiler {
   Actor first_ = Actor::init;  ///< Who becomes the command's first process; in place: the runtime.
   Register root_ = kNone;      ///< The directory all destinations are below.
   Register cgroup_ = kNone;    ///< v2 directory to clone into.
-  std::string hierarchies_at_ =
-      {};                         ///< The directory that all hierarchies are mounted in or below,
-  Register hierarchies_ = kNone;  ///< ... where cgroups are reached by its descriptor.
-  bool init_has_hierarchies_ = false;  ///< ... in a mount namespace of its own.
-  Register root_fd_ = kNone;           ///< Spec::root_fd, Spec::cwd_fd
+  /// The directory that all hierarchies are mounted in or below, where cgroups are reached from it, and its
+  /// descriptor: the runtime's, then init's, of its own mount namespace.
+  std::string hierarchies_at_ = {};
+  Register hierarchies_ = kNone;
+  bool init_has_hierarchies_ = false;
+  Register root_fd_ = kNone;  ///< Spec::root_fd, Spec::cwd_fd
   Register cwd_fd_ = kNone;
   Register start_ = kNone;    ///< ProcessWish::start_socket
   Register proc_ = kNone;     ///< The host's /proc, where something writes to it later.
