@@ -195,10 +195,7 @@ Status Compiler::cgroup_v2(const Resources& wish) {
 
 void Compiler::open_cgroup(const std::string& directory, Origin from) {
   if (cgroup_ == kNone) cgroup_ = b_.take();
-  runtime(Op::open, from,
-          {text(directory),
-           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-           cgroup_});
+  runtime(Op::open, from, {text(directory), kOpenDirectory, cgroup_});
   if (!joins_pid()) return;
   // Who is born there has it, and may be looked at by those in that pid namespace: so it is a mount by
   // itself, from which no ".." leads on, and which nothing is written to.

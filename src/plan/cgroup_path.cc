@@ -12,8 +12,6 @@ namespace isle::plan {
 namespace {
 
 constexpr uint64_t kMode = 0755;
-constexpr uint64_t kOpenDirectory =
-    sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec);
 
 bool contains(const std::vector<std::string>& list, std::string_view wanted) {
   return std::ranges::find(list, wanted) != list.end();

@@ -62,10 +62,7 @@ void Compiler::open_proc() {
       !spec_.process.selinux_label && !spec_.note_namespaces.value)
     return;
   proc_ = b_.take();
-  runtime(Op::open, 0,
-          {text("/proc"),
-           sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-           proc_});
+  runtime(Op::open, 0, {text("/proc"), kOpenDirectory, proc_});
   runtime(Op::expect_fs, 0, {proc_, static_cast<uint64_t>(sys::kProcSuperMagic)});
 }
 

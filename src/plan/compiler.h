@@ -37,6 +37,10 @@ std::vector<CgroupWrite> cgroup_writes(const Resources& wish, bool v2);
 /// The MS_* bit of a propagation type, 0 for unchanged.
 uint64_t propagation_bits(Propagation propagation);
 
+/// A directory to walk from, and for nothing else.
+inline constexpr uint64_t kOpenDirectory =
+    sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec);
+
 class Compiler {
  public:
   Compiler(const Spec& spec, const Host& host) : spec_(spec), host_(host) {}

@@ -155,8 +155,7 @@ void Compiler::reopen_terminal(Register root) {
   const Register pts = b_.take();
   const Register slave = b_.take();
   init(Op::open_in, from,
-       {root, text("/dev/pts"),
-        sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
+       {root, text("/dev/pts"), kOpenDirectory,
         sys::bits(sys::Resolve::in_root | sys::Resolve::no_magiclinks), pts});
   init(Op::expect_fs, from, {pts, static_cast<uint64_t>(sys::kDevptsSuperMagic)});
   init(Op::open_slave, from, {master_, pts, slave});

@@ -87,10 +87,7 @@ Status Compiler::open_root() {
     if (spec_.mounts.empty()) return {};
     init(Op::umask, 0, {0});
     root_ = b_.take();
-    init(Op::open, 0,
-         {text("/"),
-          sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-          root_});
+    init(Op::open, 0, {text("/"), kOpenDirectory, root_});
     return {};
   }
 
@@ -113,10 +110,7 @@ Status Compiler::open_root() {
   if (in_place()) {
     init(Op::mount_setattr, root.from,
          {kNone, text("/"), whole, root.attributes, 0, propagation_bits(root.propagation), kNone});
-    init(Op::open, root.from,
-         {text("/"),
-          sys::bits(sys::OpenFlags::path | sys::OpenFlags::directory | sys::OpenFlags::cloexec),
-          root_});
+    init(Op::open, root.from, {text("/"), kOpenDirectory, root_});
     return {};
   }
   if (root.overlay) {
